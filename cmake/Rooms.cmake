@@ -1,0 +1,17 @@
+# A room: one folder of src/, one static library, whose LINKS state what it may use.
+add_library(shardmill_options INTERFACE)
+target_compile_options(shardmill_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wimplicit-fallthrough -Werror)
+target_link_options(shardmill_options INTERFACE "LINKER:--as-needed")
+if(SHARDMILL_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
+function(shardmill_room name)
+  cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
+  add_library(shardmill_${name} STATIC ${sources})
+  target_include_directories(shardmill_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(shardmill_${name} PRIVATE shardmill_options PUBLIC ${ARG_LINKS})
+endfunction()
