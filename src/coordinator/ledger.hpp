@@ -1,0 +1,85 @@
+// What the journal says: which shards are done, what went wrong with the others, and the accounts of faults. Changed by
+// entries only, so that replaying a journal gives exactly the ledger that wrote it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "coordinator/interval_set.hpp"
+#include "coordinator/types.hpp"
+
+namespace shardmill::coordinator {
+
+// A shard that is not done and was not plain sailing.
+struct Trouble {
+  int attempts = 0;            // that came to nothing
+  std::int64_t durable = 0;    // rows that need not be computed again
+  std::int64_t at = -1;        // the row at which the last attempt ended
+  int strikes = 0;             // attempts in a row that ended in the batch of `at`
+  std::vector<BadRow> skip;    // rows to quarantine without trying again
+  std::string last_reason;
+};
+
+class Ledger {
+ public:
+  // batch_size: rows of a batch, to tell whether two attempts ended in the same one.
+  Ledger(Plan plan, std::int64_t batch_size);
+
+  // Entries of an earlier journal, or those just accepted. Throws StoreError if an entry contradicts the plan (another
+  // dataset, a shard out of range), CheckFailure never. A second commit of a shard is ignored (first one wins).
+  void apply(const Entry& entry);
+
+  const Plan& plan() const { return plan_; }
+  bool is_done(ShardId shard) const { return done_.contains(shard); }
+  bool all_done() const { return done_.size() == plan_.shards(); }
+  const IntervalSet& done() const { return done_; }
+  const Trouble* trouble(ShardId shard) const;
+  int incarnations() const { return incarnations_; }
+  // The last entry, if the last incarnation ended by itself.
+  const std::optional<Ended>& ended() const { return ended_; }
+  std::int64_t quarantined() const { return quarantined_; }
+
+  // All but what only a live coordinator knows (ranks alive, recovery time). elapsed: of the current incarnation, if
+  // more is known than its last entry tells.
+  Figures figures(Seconds elapsed = 0) const;
+
+ private:
+  void check_shard(ShardId shard) const;
+  void on(const Opened& entry);
+  void on(const Started& entry);
+  void on(const Committed& entry);
+  void on(const Advanced& entry);
+  void on(const AttemptLost& entry);
+  void on(const RankGone& entry);
+  void on(const Ended& entry);
+
+  struct Fault {
+    Rank rank = -1;
+    std::set<ShardId> open;  // shards that it set back and that are not done yet
+    bool needs_commit = false;  // a cut-off incarnation is recovered by the next one's first commit
+    bool recovered() const { return open.empty() && !needs_commit; }
+  };
+
+  Plan plan_;
+  std::int64_t batch_size_;
+  IntervalSet done_;
+  std::map<ShardId, Trouble> troubles_;
+  std::vector<Fault> faults_;  // those not recovered yet
+  std::int64_t faults_total_ = 0;
+  std::int64_t attempts_lost_ = 0;
+  std::int64_t quarantined_ = 0;
+  std::int64_t records_done_ = 0;
+  int incarnations_ = 0;
+  int ranks_ = 0;
+  Seconds elapsed_before_ = 0;  // of incarnations that are over, as far as their last entry tells
+  Seconds last_elapsed_ = 0;
+  Seconds busy_ = 0;
+  Seconds rank_seconds_before_ = 0;
+  std::optional<Ended> ended_;
+};
+
+}  // namespace shardmill::coordinator

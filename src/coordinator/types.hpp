@@ -1,0 +1,222 @@
+// What the coordinator is told and what it asks for. Plain data: no MPI, file, clock or thread.
+//
+// Units: records and shards are counted from 0; rows count from a shard's first record; seconds are those of whatever
+// clock drives the coordinator.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "job/exit_codes.hpp"
+
+namespace shardmill::coordinator {
+
+using Rank = int;
+using ShardId = std::int64_t;
+using Seconds = double;
+
+// Equal ranges of records; the last may be shorter.
+struct Plan {
+  std::int64_t records = 0;
+  std::int64_t shard_size = 1;
+
+  std::int64_t shards() const { return (records + shard_size - 1) / shard_size; }
+  std::int64_t first(ShardId shard) const { return shard * shard_size; }
+  std::int64_t count(ShardId shard) const {
+    const std::int64_t left = records - first(shard);
+    return left < shard_size ? left : shard_size;
+  }
+  friend bool operator==(const Plan&, const Plan&) = default;
+};
+
+// A record that the model cannot take; `row` in its shard.
+struct BadRow {
+  std::int64_t row = 0;
+  std::string message;
+  friend bool operator==(const BadRow&, const BadRow&) = default;
+};
+
+// ---- Events -------------------------------------------------------------------------------------------------------
+
+struct RankJoined {
+  Rank rank = 0;
+};
+// The rank has room for `count` more leases (not in addition to an earlier wish: it replaces it).
+struct LeaseWanted {
+  Rank rank = 0;
+  int count = 0;
+};
+// Anything heard from a rank that says nothing else.
+struct Heartbeat {
+  Rank rank = 0;
+};
+// Rows [0, durable) of the shard are in storage, synced; rows [0, computed) have left the model.
+struct Progressed {
+  Rank rank = 0;
+  ShardId shard = 0;
+  int attempt = 0;
+  std::int64_t durable = 0;
+  std::int64_t computed = 0;
+};
+// All rows of the shard are in storage, synced.
+struct ShardFinished {
+  Rank rank = 0;
+  ShardId shard = 0;
+  int attempt = 0;
+  std::uint64_t checksum = 0;  // over the shard's bytes of all outputs
+  Seconds seconds = 0;         // from first read to sync
+  std::vector<BadRow> bad;
+};
+// The rank lives on, but could not finish the shard (its reads fail, say).
+struct ShardFailed {
+  Rank rank = 0;
+  ShardId shard = 0;
+  int attempt = 0;
+  std::string message;
+};
+// The rank gives the shard back untouched or half done, of its own will: costs no attempt.
+struct ShardReturned {
+  Rank rank = 0;
+  ShardId shard = 0;
+  int attempt = 0;
+};
+struct RankDied {
+  Rank rank = 0;
+  std::string reason;
+};
+// Stop soon: no new leases, take back what is out (a signal, the walltime).
+struct StopAsked {
+  std::string reason;
+};
+// The run cannot go on (the disk is full, say). What is committed is safe.
+struct RunFailed {
+  std::string message;
+};
+// Time has passed; nothing else.
+struct Tick {};
+
+using Event = std::variant<RankJoined, LeaseWanted, Heartbeat, Progressed, ShardFinished, ShardFailed, ShardReturned,
+                           RankDied, StopAsked, RunFailed, Tick>;
+
+// ---- Journal entries: the accepted events that a later coordinator must know ---------------------------------------
+
+// First line of every journal.
+struct Opened {
+  int version = 1;
+  Plan plan;
+  std::string job_digest;      // of the resolved job
+  std::string dataset_digest;  // fingerprint
+  std::string model_digest;
+  friend bool operator==(const Opened&, const Opened&) = default;
+};
+// A coordinator takes over: the first, one of a resumed run, or a survivor's after rank 0 died.
+struct Started {
+  int incarnation = 1;
+  int ranks = 0;
+  std::int64_t unix_seconds = 0;
+  friend bool operator==(const Started&, const Started&) = default;
+};
+struct Committed {
+  ShardId shard = 0;
+  int attempts = 1;
+  Rank rank = 0;
+  std::uint64_t checksum = 0;
+  Seconds seconds = 0;
+  std::vector<BadRow> bad;
+  friend bool operator==(const Committed&, const Committed&) = default;
+};
+// Rows [0, durable) of a shard that is not done need not be computed again.
+struct Advanced {
+  ShardId shard = 0;
+  std::int64_t durable = 0;
+  friend bool operator==(const Advanced&, const Advanced&) = default;
+};
+// An attempt at a shard came to nothing. `at` is the row that the model was at, `skip` true if that row alone did it.
+struct AttemptLost {
+  ShardId shard = 0;
+  Rank rank = 0;
+  std::int64_t at = 0;
+  bool skip = false;
+  std::string reason;
+  friend bool operator==(const AttemptLost&, const AttemptLost&) = default;
+};
+struct RankGone {
+  Rank rank = 0;
+  Seconds elapsed = 0;  // of this incarnation
+  std::string reason;
+  friend bool operator==(const RankGone&, const RankGone&) = default;
+};
+// Last line of an incarnation that ended by itself. done or quarantined is the run's done mark.
+struct Ended {
+  ExitCode outcome = ExitCode::done;
+  Seconds elapsed = 0;  // of this incarnation
+  std::string message;
+  friend bool operator==(const Ended&, const Ended&) = default;
+};
+
+using Entry = std::variant<Opened, Started, Committed, Advanced, AttemptLost, RankGone, Ended>;
+
+// ---- Actions ------------------------------------------------------------------------------------------------------
+
+// Append to the journal. Actions behind this one in the same answer wait until it is durable.
+struct Record {
+  Entry entry;
+};
+// Give a shard to a rank: compute rows [first_row, count), but for the rows in `skip`, which are quarantined as they
+// are. careful: one record at a time, each reported, since a batch of this shard has killed its ranks.
+struct Grant {
+  Rank rank = 0;
+  ShardId shard = 0;
+  int attempt = 0;
+  std::int64_t first_row = 0;
+  bool careful = false;
+  std::vector<BadRow> skip;
+};
+// Stop working on it; somebody else has finished it, or the run stops.
+struct Revoke {
+  Rank rank = 0;
+  ShardId shard = 0;
+  int attempt = 0;
+};
+// Taken for dead: make sure that it is.
+struct Kill {
+  Rank rank = 0;
+  std::string reason;
+};
+// Nothing is left to do. Everything before is in the journal, this too.
+struct Finish {
+  ExitCode outcome = ExitCode::done;
+  std::string message;
+};
+
+using Action = std::variant<Record, Grant, Revoke, Kill, Finish>;
+using Actions = std::vector<Action>;
+
+// ---- Figures ------------------------------------------------------------------------------------------------------
+
+struct Figures {
+  std::int64_t tasks_submitted = 0;  // shards of the plan
+  std::int64_t tasks_completed = 0;  // shards done
+  std::int64_t records = 0;          // of the plan
+  std::int64_t records_done = 0;     // computed or quarantined
+  std::int64_t records_quarantined = 0;
+  std::int64_t records_recomputed = 0;  // computed by an attempt that was lost, as far as was known
+  std::int64_t faults = 0;              // lost ranks, failed attempts, incarnations cut off
+  std::int64_t faults_recovered = 0;    // those whose shards are all done
+  std::int64_t attempts_lost = 0;
+  int incarnations = 0;
+  int ranks = 0;        // of this incarnation
+  int ranks_alive = 0;  // of those
+  Seconds elapsed = 0;       // over all incarnations
+  Seconds busy = 0;          // seconds of all committed shards, over all ranks and incarnations
+  Seconds rank_seconds = 0;  // what the ranks could have been busy
+  Seconds longest_recovery = 0;  // from losing an attempt to leasing its shard again
+
+  double utilization() const;      // tasks completed / tasks submitted
+  double load() const;             // records / second
+  double fault_tolerance() const;  // faults recovered / faults; 1 if there were none
+};
+
+}  // namespace shardmill::coordinator
