@@ -7,13 +7,14 @@ Needs torch, numpy and h5py; under a minute on one core. Seeded, single-threaded
 Input: float32 [n, 8, 8], pixels scaled to 0..1 (divided by 16). Output: logits [n, 10].
 """
 import argparse
-import os
 import sys
 import warnings
 
 import h5py
 import torch
 from torch import nn
+
+import torchscript
 
 SEED = 7
 EPOCHS = 40
@@ -55,19 +56,6 @@ def train(images: torch.Tensor, labels: torch.Tensor) -> nn.Module:
     return model.eval()
 
 
-def save_torchscript(script: torch.jit.ScriptModule, path: str) -> None:
-    """torch.jit.save, less its debug records: they hold the paths of the machine that ran this."""
-    torch.jit.save(script, path)
-    reader = torch._C.PyTorchFileReader(path)
-    records = {name: reader.get_record(name) for name in sorted(reader.get_all_records())}
-    writer = torch._C.PyTorchFileWriter(path)
-    for name, content in records.items():
-        # The writer adds its own version and .data/serialization_id.
-        if not name.endswith(".debug_pkl") and name not in ("version", ".data/serialization_id"):
-            writer.write_record(name, content, len(content))
-    writer.write_end_of_file()
-
-
 def export_program(model: nn.Module) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("batch", min=1, max=65536)
     # An example batch of 1 would be taken for a constant, so the example has 2.
@@ -104,7 +92,7 @@ def main() -> None:
         sys.exit(f"below the promised {PROMISED}: nothing written")
 
     script = torch.jit.script(model)
-    save_torchscript(script, args.out + ".pt")
+    torchscript.save(script, args.out + ".pt")
     program = export_program(model)
     torch.export.save(program, args.out + ".pt2")
 
@@ -121,6 +109,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if os.environ.get("PYTHONHASHSEED") != "0":  # TorchScript writes constants in the order of a set
-        os.execve(sys.executable, [sys.executable] + sys.argv, {**os.environ, "PYTHONHASHSEED": "0"})
+    torchscript.fix_hash_seed()
     main()
