@@ -40,9 +40,10 @@ std::unique_ptr<RecordSource> open_source(const job::Dataset& dataset);
 // range, as doubles. Throws DataError.
 std::vector<double> read_column(const job::Dataset& dataset, const std::string& name);
 
-// Adds to `diagnostics` what the file does not fulfil: not HDF5 or truncated; an input, target or mask that it does not hold (listing
-// the numeric datasets that it does); a type that is not numeric; no axis 0; lengths of axis 0 that differ; a range
-// outside the records; no records at all. Places are those of the job's keys (job.where("dataset.inputs[0]")).
+// Adds to `diagnostics` what the file does not fulfil: not HDF5 or truncated; an input, target or mask that it does not
+// hold (listing the numeric datasets that it does); a type that is not numeric; no axis 0; lengths of axis 0 that
+// differ; a range outside the records; no records at all. Places are those of the job's keys
+// (job.where("dataset.inputs[0]")).
 void check(const job::Job& job, job::Diagnostics& diagnostics);
 
 }  // namespace shardmill::dataset
