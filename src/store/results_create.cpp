@@ -1,0 +1,155 @@
+// Making results.h5: the one place where its metadata is written.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "job/crash_point.hpp"
+#include "job/error.hpp"
+#include "store/hdf5_types.hpp"
+#include "store/results.hpp"
+#include "store/results_format.hpp"
+
+namespace shardmill::store {
+namespace {
+
+void check(bool ok, const std::filesystem::path& path, const std::string& doing) {
+  if (!ok) throw StoreError("cannot create " + path.string() + ": " + doing + ": " + hdf5_error());
+}
+
+// Contiguous, its space taken now and never filled: the bytes of the reserved file are zero already.
+void create_fixed(hid_t parent, const std::string& name, hid_t type, const std::vector<hsize_t>& dims,
+                  const std::filesystem::path& path) {
+  const Hdf5Handle plist(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  H5Pset_layout(plist.get(), H5D_CONTIGUOUS);
+  H5Pset_alloc_time(plist.get(), H5D_ALLOC_TIME_EARLY);
+  H5Pset_fill_time(plist.get(), H5D_FILL_TIME_NEVER);
+  H5Pset_obj_track_times(plist.get(), false);  // the same job gives the same file
+  const Hdf5Handle space(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), H5Sclose);
+  const Hdf5Handle dataset(H5Dcreate2(parent, name.c_str(), type, space.get(), H5P_DEFAULT, plist.get(), H5P_DEFAULT),
+                           H5Dclose);
+  check(static_cast<bool>(dataset), path, "dataset '" + name + "'");
+}
+
+void create_text(hid_t parent, const std::string& name, const std::string& text, const std::filesystem::path& path) {
+  const Hdf5Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type.get(), std::max<std::size_t>(text.size(), 1));
+  H5Tset_strpad(type.get(), H5T_STR_NULLPAD);
+  H5Tset_cset(type.get(), H5T_CSET_UTF8);
+  const Hdf5Handle plist(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  H5Pset_obj_track_times(plist.get(), false);
+  const Hdf5Handle space(H5Screate(H5S_SCALAR), H5Sclose);
+  const Hdf5Handle dataset(H5Dcreate2(parent, name.c_str(), type.get(), space.get(), H5P_DEFAULT, plist.get(), H5P_DEFAULT),
+                           H5Dclose);
+  const std::string bytes = text.empty() ? std::string(1, '\0') : text;
+  check(dataset && H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()) >= 0, path,
+        "'" + name + "'");
+}
+
+Hdf5Handle shard_type() {
+  Hdf5Handle type(H5Tcreate(H5T_COMPOUND, sizeof(ShardRow)), H5Tclose);
+  H5Tinsert(type.get(), "first", HOFFSET(ShardRow, first), H5T_STD_I64LE);
+  H5Tinsert(type.get(), "count", HOFFSET(ShardRow, count), H5T_STD_I64LE);
+  H5Tinsert(type.get(), "checksum", HOFFSET(ShardRow, checksum), H5T_STD_U64LE);
+  H5Tinsert(type.get(), "attempts", HOFFSET(ShardRow, attempts), H5T_STD_U32LE);
+  H5Tinsert(type.get(), "rank", HOFFSET(ShardRow, rank), H5T_STD_I32LE);
+  H5Tinsert(type.get(), "seconds", HOFFSET(ShardRow, seconds), H5T_IEEE_F64LE);
+  return type;
+}
+
+Hdf5Handle quarantine_type() {
+  const Hdf5Handle text(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(text.get(), sizeof(QuarantineRow::message));
+  H5Tset_cset(text.get(), H5T_CSET_UTF8);
+  Hdf5Handle type(H5Tcreate(H5T_COMPOUND, sizeof(QuarantineRow)), H5Tclose);
+  H5Tinsert(type.get(), "record", HOFFSET(QuarantineRow, record), H5T_STD_I64LE);
+  H5Tinsert(type.get(), "message", HOFFSET(QuarantineRow, message), text.get());
+  return type;
+}
+
+void write_metadata(const std::filesystem::path& path, const ResultsLayout& layout) {
+  const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  // Rows start at page borders where datasets are large; small ones stay packed.
+  H5Pset_alignment(access.get(), 1 << 20, 4096);
+  Hdf5Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose);
+  check(static_cast<bool>(file), path, "new file");
+  const auto records = static_cast<hsize_t>(layout.records);
+  for (const OutputLayout& output : layout.outputs) {
+    std::vector<hsize_t> dims{records};
+    dims.insert(dims.end(), output.shape.begin(), output.shape.end());
+    create_fixed(file.get(), output.name, file_type(output.dtype).get(), dims, path);
+  }
+  const Hdf5Handle group(H5Gcreate2(file.get(), "shardmill", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose);
+  create_text(group.get(), "job", layout.job_yaml, path);
+  create_text(group.get(), "model_sha256", layout.model_sha256, path);
+  create_text(group.get(), "dataset_digest", layout.dataset_digest, path);
+  create_text(group.get(), "versions", layout.versions, path);
+  create_text(group.get(), "outputs", join_names(layout.outputs), path);
+  create_fixed(group.get(), "record_status", H5T_STD_U8LE, {records}, path);
+  create_fixed(group.get(), "shards", shard_type().get(), {static_cast<hsize_t>(layout.shards())}, path);
+  create_fixed(group.get(), "quarantine", quarantine_type().get(), {static_cast<hsize_t>(quarantine_capacity(layout))}, path);
+  create_fixed(group.get(), "quarantined", H5T_STD_I64LE, {1}, path);
+  check(file.close(), path, "closing it");
+}
+
+}  // namespace
+
+std::string join_names(const std::vector<OutputLayout>& outputs) {
+  std::string names;
+  for (const OutputLayout& output : outputs) names += output.name + '\n';
+  return names;
+}
+
+std::int64_t quarantine_capacity(const ResultsLayout& layout) {
+  return std::clamp<std::int64_t>(layout.records, 1, 4096);
+}
+
+std::size_t OutputLayout::row_bytes() const {
+  std::size_t bytes = size_of(dtype);
+  for (const std::int64_t extent : shape) bytes *= static_cast<std::size_t>(extent);
+  return bytes;
+}
+
+std::uint64_t results_bytes(const ResultsLayout& layout) {
+  std::uint64_t row = 1;
+  for (const OutputLayout& output : layout.outputs) row += output.row_bytes();
+  return row * static_cast<std::uint64_t>(layout.records) +
+         static_cast<std::uint64_t>(layout.shards()) * sizeof(ShardRow) +
+         static_cast<std::uint64_t>(quarantine_capacity(layout)) * sizeof(QuarantineRow) + layout.job_yaml.size() + 8192;
+}
+
+void create_results(Disk& disk, const std::filesystem::path& path, const ResultsLayout& layout) {
+  quiet_hdf5();
+  crash_point("before-results");
+  const std::filesystem::path temporary = path.string() + ".tmp";
+  disk.remove(temporary);
+  {
+    // Before HDF5 writes anything: is the place writable, and is there room for the whole file?
+    const auto file = disk.open(temporary, Open::create);
+    try {
+      file->reserve(results_bytes(layout));
+    } catch (...) {
+      disk.remove(temporary);
+      throw;
+    }
+  }
+  write_metadata(temporary, layout);
+  crash_point("during-results");
+  const auto file = disk.open(temporary, Open::write);
+  file->reserve(file->size());  // HDF5 cut it to what it uses; take all of that for good
+  file->sync();
+  {
+    Results results(disk, temporary, Open::write);
+    for (std::int64_t shard = 0; shard < layout.shards(); ++shard) {
+      const std::int64_t first = shard * layout.shard_size;
+      results.write_shard(shard, {first, std::min(layout.shard_size, layout.records - first), 0, 0, -1, 0});
+    }
+    results.sync();
+  }
+  disk.rename(temporary, path);
+  disk.sync_folder(path.parent_path());
+  crash_point("after-results");
+}
+
+}  // namespace shardmill::store

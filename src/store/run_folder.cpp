@@ -1,0 +1,66 @@
+#include "store/run_folder.hpp"
+
+#include <algorithm>
+#include <ctime>
+#include <random>
+#include <vector>
+
+#include "job/error.hpp"
+
+namespace shardmill::store {
+namespace {
+
+std::vector<std::string> runs_in(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (std::filesystem::exists(entry.path() / "job.yaml", error)) names.push_back(entry.path().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+std::string new_run_name(const std::filesystem::path& parent, const std::string& job_name) {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  char stamp[32];
+  std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local);
+  std::random_device random;
+  for (;;) {
+    char tail[8];
+    std::snprintf(tail, sizeof tail, "%04x", random() & 0xFFFFU);
+    std::string name = job_name + "-" + stamp + "-" + tail;
+    std::error_code error;
+    if (!std::filesystem::exists(parent / name, error)) return name;
+  }
+}
+
+RunFolder create_run(Disk& disk, const std::filesystem::path& path, const std::string& resolved_yaml) {
+  const RunFolder run{path};
+  std::error_code error;
+  if (std::filesystem::exists(run.job(), error)) {
+    throw StoreError(path.string() + " holds a run already; `shardmill resume " + path.string() +
+                     "` goes on with it, another --run-dir starts a new one");
+  }
+  disk.make_folders(run.logs());
+  write_file(disk, run.job(), resolved_yaml);
+  disk.sync_folder(path.parent_path());
+  return run;
+}
+
+RunFolder open_run(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::weakly_canonical(path, error);
+  RunFolder run{error ? path : absolute};
+  if (std::filesystem::is_regular_file(run.job(), error)) return run;
+  std::string message = "'" + path.string() + "' is not a run folder";
+  std::vector<std::string> others = runs_in(path);
+  if (others.empty()) others = runs_in("runs");
+  if (!others.empty()) message += "; the newest here is " + others.back();
+  throw StoreError(message);
+}
+
+}  // namespace shardmill::store

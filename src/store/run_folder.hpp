@@ -1,0 +1,31 @@
+// The folder of one run: runs/<name>-<id>/ with job.yaml (resolved), journal, results.h5, summary.json, logs/.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "store/disk.hpp"
+
+namespace shardmill::store {
+
+struct RunFolder {
+  std::filesystem::path path;
+
+  std::filesystem::path job() const { return path / "job.yaml"; }
+  std::filesystem::path journal() const { return path / "journal"; }
+  std::filesystem::path results() const { return path / "results.h5"; }
+  std::filesystem::path summary() const { return path / "summary.json"; }
+  std::filesystem::path logs() const { return path / "logs"; }
+  std::filesystem::path log(int rank) const { return logs() / ("rank-" + std::to_string(rank) + ".log"); }
+};
+
+// "digits-20260131-142501-7f3a": sorts by time, and is not taken yet in `parent`.
+std::string new_run_name(const std::filesystem::path& parent, const std::string& job_name);
+
+// Makes the folder and writes the resolved job into it. Throws StoreError; also if the folder holds a run already.
+RunFolder create_run(Disk& disk, const std::filesystem::path& path, const std::string& resolved_yaml);
+
+// Throws StoreError if `path` holds no run (no job.yaml), naming runs that there are beside it.
+RunFolder open_run(const std::filesystem::path& path);
+
+}  // namespace shardmill::store
