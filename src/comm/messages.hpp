@@ -38,13 +38,14 @@ struct Hello {
   }
   friend bool operator==(const Hello&, const Hello&) = default;
 };
-struct Want {
-  std::int32_t count = 0;
+// The model is loaded: the rank holds up to `slots` leases from now on.
+struct Ready {
+  std::int32_t slots = 0;
   template <typename Archive>
   void fields(Archive& archive) {
-    archive(count);
+    archive(slots);
   }
-  friend bool operator==(const Want&, const Want&) = default;
+  friend bool operator==(const Ready&, const Ready&) = default;
 };
 struct Alive {
   template <typename Archive>
@@ -56,9 +57,10 @@ struct Progress {
   std::int32_t attempt = 0;
   std::int64_t durable = 0;   // rows
   std::int64_t computed = 0;  // rows
+  std::vector<BadRecord> bad;
   template <typename Archive>
   void fields(Archive& archive) {
-    archive(shard, attempt, durable, computed);
+    archive(shard, attempt, durable, computed, bad);
   }
   friend bool operator==(const Progress&, const Progress&) = default;
 };
@@ -119,10 +121,11 @@ struct Lease {
   std::int32_t attempt = 0;
   std::int64_t first_row = 0;
   std::uint8_t careful = 0;  // one record at a time up to the end of the batch of first_row
+  std::uint8_t again = 0;    // tell of every batch before it begins
   std::vector<BadRecord> skip;
   template <typename Archive>
   void fields(Archive& archive) {
-    archive(shard, attempt, first_row, careful, skip);
+    archive(shard, attempt, first_row, careful, again, skip);
   }
   friend bool operator==(const Lease&, const Lease&) = default;
 };
@@ -145,7 +148,7 @@ struct End {
 };
 
 // The order is the wire's: append only, and raise wire_version when a field changes.
-using Message = std::variant<Hello, Want, Alive, Progress, Finished, Failed, Returned, GiveUp, Welcome, Lease, Revoked, End>;
+using Message = std::variant<Hello, Ready, Alive, Progress, Finished, Failed, Returned, GiveUp, Welcome, Lease, Revoked, End>;
 
 std::vector<std::byte> encode(const Message& message);
 // Throws RankLost if the bytes are not a message of this version.

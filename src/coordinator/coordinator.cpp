@@ -68,15 +68,20 @@ void Coordinator::handle(const RankJoined& event) {
 
 void Coordinator::handle(const Heartbeat& event) { alive(event.rank); }
 
-void Coordinator::handle(const LeaseWanted& event) {
+void Coordinator::handle(const RankReady& event) {
   if (RankState* rank = alive(event.rank)) {
-    rank->wanted = event.count;
-    if (event.count > 0) {
-      hungry_.insert(event.rank);
-    } else {
-      hungry_.erase(event.rank);
-    }
+    rank->slots = event.slots;
+    note_slots(event.rank);
     grant_to_waiting();
+  }
+}
+
+void Coordinator::note_slots(Rank rank) {
+  const RankState& state = ranks_.at(rank);
+  if (state.alive && static_cast<int>(state.leases.size()) < state.slots) {
+    hungry_.insert(rank);
+  } else {
+    hungry_.erase(rank);
   }
 }
 
@@ -104,8 +109,7 @@ void Coordinator::bury(Rank rank, const std::string& reason) {
   const auto found = ranks_.find(rank);
   if (run_ == RunState::ended || found == ranks_.end() || !found->second.alive) return;
   found->second.alive = false;
-  found->second.wanted = 0;
-  hungry_.erase(rank);
+  note_slots(rank);
   record(RankGone{rank, now_ - started_, reason});
   // Leases are worked on in order: only the first was begun, and the others cost no attempt.
   const std::vector<ShardId> held = found->second.leases;
@@ -141,7 +145,9 @@ void Coordinator::handle(const Progressed& event) {
   rank->progress = now_;
   lease->computed = std::max(lease->computed, event.computed);
   const Trouble* trouble = ledger_.trouble(event.shard);
-  if (event.durable > (trouble == nullptr ? 0 : trouble->durable)) record(Advanced{event.shard, event.durable});
+  if (event.durable > (trouble == nullptr ? 0 : trouble->durable)) {
+    record(Advanced{event.shard, event.durable, event.bad});
+  }
 }
 
 void Coordinator::handle(const ShardFinished& event) {
@@ -157,8 +163,10 @@ void Coordinator::handle(const ShardFinished& event) {
   }
   const ShardState after = next(state(event.shard), ShardStep::commit);
   const Trouble* trouble = ledger_.trouble(event.shard);
+  std::vector<BadRow> bad = trouble == nullptr ? std::vector<BadRow>() : trouble->bad;
+  merge_bad_rows(bad, event.bad);
   record(Committed{event.shard, (trouble == nullptr ? 0 : trouble->attempts) + 1, event.rank, event.checksum,
-                   event.seconds, event.bad});
+                   event.seconds, std::move(bad)});
   ++committed_;
   committed_seconds_ += event.seconds;
   for (const Lease& lease : std::vector<Lease>(leases_[event.shard])) {
@@ -166,6 +174,7 @@ void Coordinator::handle(const ShardFinished& event) {
     drop_lease(lease.rank, event.shard);
   }
   SHARDMILL_CHECK(state(event.shard) == after, "a committed shard is done");
+  grant_to_waiting();
 }
 
 void Coordinator::handle(const ShardFailed& event) {
@@ -192,6 +201,7 @@ void Coordinator::drop_lease(Rank rank, ShardId shard) {
   std::erase_if(leases, [rank](const Lease& lease) { return lease.rank == rank; });
   if (leases.empty()) leases_.erase(shard);
   std::erase(ranks_.at(rank).leases, shard);
+  note_slots(rank);
 }
 
 void Coordinator::put_back(ShardId shard) {
@@ -257,6 +267,7 @@ void Coordinator::grant(Rank rank, ShardId shard) {
   Grant grant{rank, shard, next_attempt_++, 0, false, {}};
   if (const Trouble* trouble = ledger_.trouble(shard)) {
     grant.first_row = trouble->durable;
+    grant.again = trouble->attempts > 0;
     grant.skip = trouble->skip;
     grant.careful = trouble->durable % policy_.batch_size != 0 ||
                     trouble->strikes >= std::max(policy_.max_attempts - 1, 1);
@@ -264,7 +275,7 @@ void Coordinator::grant(Rank rank, ShardId shard) {
   leases_[shard].push_back({rank, grant.attempt, now_, grant.first_row, grant.careful});
   if (state.leases.empty()) state.progress = now_;
   state.leases.push_back(shard);
-  if (--state.wanted == 0) hungry_.erase(rank);
+  note_slots(rank);
   if (const auto lost = lost_at_.find(shard); lost != lost_at_.end()) {
     longest_recovery_ = std::max(longest_recovery_, now_ - lost->second);
     lost_at_.erase(lost);

@@ -51,14 +51,14 @@ class Coordinator {
   };
   struct RankState {
     bool alive = true;
-    int wanted = 0;
+    int slots = 0;
     std::vector<ShardId> leases;  // in the order granted
     Seconds heard = 0;            // last message
     Seconds progress = 0;         // last sign that its oldest lease moves
   };
 
   void handle(const RankJoined& event);
-  void handle(const LeaseWanted& event);
+  void handle(const RankReady& event);
   void handle(const Heartbeat& event);
   void handle(const Progressed& event);
   void handle(const ShardFinished& event);
@@ -73,6 +73,7 @@ class Coordinator {
   // The lease if this rank holds it under this attempt number, else nullptr: the fence against late answers.
   Lease* held(Rank rank, ShardId shard, int attempt);
   void record(Entry entry);
+  void note_slots(Rank rank);
   void drop_lease(Rank rank, ShardId shard);
   // Takes the lease back as an attempt that came to nothing, and decides what becomes of the shard.
   void lose(Rank rank, ShardId shard, const std::string& reason);
@@ -91,7 +92,7 @@ class Coordinator {
   std::map<ShardId, std::vector<Lease>> leases_;
   std::map<ShardId, Seconds> lost_at_;  // for the recovery time
   std::map<Rank, RankState> ranks_;
-  std::set<Rank> hungry_;  // alive and wanting leases
+  std::set<Rank> hungry_;  // alive, with a slot free
   RunState run_ = RunState::running;
   std::string stop_reason_;
   Seconds started_ = 0;

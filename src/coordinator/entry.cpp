@@ -174,7 +174,7 @@ std::string write(const Committed& e) {
       .take();
 }
 std::string write(const Advanced& e) {
-  return Writer("advanced").put("shard", e.shard).put("durable", e.durable).take();
+  return Writer("advanced").put("shard", e.shard).put("durable", e.durable).put("bad", e.bad).take();
 }
 std::string write(const AttemptLost& e) {
   return Writer("attempt-lost")
@@ -215,7 +215,7 @@ Entry decode(std::string_view line) {
     return Committed{in.integer("shard"), in.small("attempts"), in.small("rank"),
                      in.hex("checksum"),  in.real("seconds"),   in.rows("bad")};
   }
-  if (in.word() == "advanced") return Advanced{in.integer("shard"), in.integer("durable")};
+  if (in.word() == "advanced") return Advanced{in.integer("shard"), in.integer("durable"), in.rows("bad")};
   if (in.word() == "attempt-lost") {
     return AttemptLost{in.integer("shard"), in.small("rank"), in.integer("at"), in.small("skip") != 0, in.text("reason")};
   }

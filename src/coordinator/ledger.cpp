@@ -16,6 +16,14 @@ double Figures::fault_tolerance() const {
   return faults == 0 ? 1.0 : static_cast<double>(faults_recovered) / static_cast<double>(faults);
 }
 
+void merge_bad_rows(std::vector<BadRow>& into, const std::vector<BadRow>& more) {
+  for (const BadRow& row : more) {
+    const auto place = std::lower_bound(into.begin(), into.end(), row.row,
+                                        [](const BadRow& have, std::int64_t value) { return have.row < value; });
+    if (place == into.end() || place->row != row.row) into.insert(place, row);
+  }
+}
+
 Ledger::Ledger(Plan plan, std::int64_t batch_size) : plan_(plan), batch_size_(std::max<std::int64_t>(batch_size, 1)) {}
 
 void Ledger::apply(const Entry& entry) {
@@ -75,6 +83,7 @@ void Ledger::on(const Advanced& entry) {
   if (done_.contains(entry.shard)) return;
   Trouble& trouble = troubles_[entry.shard];
   trouble.durable = std::clamp(entry.durable, trouble.durable, plan_.count(entry.shard));
+  merge_bad_rows(trouble.bad, entry.bad);
 }
 
 void Ledger::on(const AttemptLost& entry) {

@@ -20,9 +20,13 @@ struct Trouble {
   std::int64_t durable = 0;    // rows that need not be computed again
   std::int64_t at = -1;        // the row at which the last attempt ended
   int strikes = 0;             // attempts in a row that ended in the batch of `at`
+  std::vector<BadRow> bad;     // among the durable rows
   std::vector<BadRow> skip;    // rows to quarantine without trying again
   std::string last_reason;
 };
+
+// Adds rows that are not there yet; both sorted by row. The first message about a row stays.
+void merge_bad_rows(std::vector<BadRow>& into, const std::vector<BadRow>& more);
 
 class Ledger {
  public:

@@ -43,24 +43,26 @@ struct BadRow {
 struct RankJoined {
   Rank rank = 0;
 };
-// The rank has room for `count` more leases (not in addition to an earlier wish: it replaces it).
-struct LeaseWanted {
+// The rank is ready to work and holds up to `slots` leases at a time, which it works on in the order granted.
+struct RankReady {
   Rank rank = 0;
-  int count = 0;
+  int slots = 0;
 };
 // Anything heard from a rank that says nothing else.
 struct Heartbeat {
   Rank rank = 0;
 };
-// Rows [0, durable) of the shard are in storage, synced; rows [0, computed) have left the model.
+// Rows [0, durable) of the shard are in storage, synced, and `bad` are the bad ones that this attempt found among them;
+// the model is at row `computed`.
 struct Progressed {
   Rank rank = 0;
   ShardId shard = 0;
   int attempt = 0;
   std::int64_t durable = 0;
   std::int64_t computed = 0;
+  std::vector<BadRow> bad;
 };
-// All rows of the shard are in storage, synced.
+// All rows of the shard are in storage, synced. bad: those that this attempt found.
 struct ShardFinished {
   Rank rank = 0;
   ShardId shard = 0;
@@ -97,7 +99,7 @@ struct RunFailed {
 // Time has passed; nothing else.
 struct Tick {};
 
-using Event = std::variant<RankJoined, LeaseWanted, Heartbeat, Progressed, ShardFinished, ShardFailed, ShardReturned,
+using Event = std::variant<RankJoined, RankReady, Heartbeat, Progressed, ShardFinished, ShardFailed, ShardReturned,
                            RankDied, StopAsked, RunFailed, Tick>;
 
 // ---- Journal entries: the accepted events that a later coordinator must know ---------------------------------------
@@ -131,6 +133,7 @@ struct Committed {
 struct Advanced {
   ShardId shard = 0;
   std::int64_t durable = 0;
+  std::vector<BadRow> bad;  // among them, in addition to those of earlier entries
   friend bool operator==(const Advanced&, const Advanced&) = default;
 };
 // An attempt at a shard came to nothing. `at` is the row that the model was at, `skip` true if that row alone did it.
@@ -172,6 +175,7 @@ struct Grant {
   int attempt = 0;
   std::int64_t first_row = 0;
   bool careful = false;
+  bool again = false;  // an earlier attempt came to nothing: tell of every batch before it begins
   std::vector<BadRow> skip;
 };
 // Stop working on it; somebody else has finished it, or the run stops.
