@@ -143,6 +143,7 @@ void Coordinator::handle(const Progressed& event) {
   Lease* lease = held(event.rank, event.shard, event.attempt);
   if (lease == nullptr) return;
   rank->progress = now_;
+  if (fail_on_bad(event.shard, event.bad)) return;
   lease->computed = std::max(lease->computed, event.computed);
   const Trouble* trouble = ledger_.trouble(event.shard);
   if (event.durable > (trouble == nullptr ? 0 : trouble->durable)) {
@@ -150,17 +151,19 @@ void Coordinator::handle(const Progressed& event) {
   }
 }
 
+bool Coordinator::fail_on_bad(ShardId shard, const std::vector<BadRow>& bad) {
+  if (!policy_.fail_on_bad_record || bad.empty()) return false;
+  end(ExitCode::failed, "record " + std::to_string(ledger_.plan().first(shard) + bad.front().row) +
+                            " is bad and the job says on_bad_record: fail: " + bad.front().message);
+  return true;
+}
+
 void Coordinator::handle(const ShardFinished& event) {
   RankState* rank = alive(event.rank);
   if (rank == nullptr) return;
   if (held(event.rank, event.shard, event.attempt) == nullptr) return;
   rank->progress = now_;
-  if (policy_.fail_on_bad_record && !event.bad.empty()) {
-    const BadRow& bad = event.bad.front();
-    end(ExitCode::failed, "record " + std::to_string(ledger_.plan().first(event.shard) + bad.row) +
-                              " is bad and the job says on_bad_record: fail: " + bad.message);
-    return;
-  }
+  if (fail_on_bad(event.shard, event.bad)) return;
   const ShardState after = next(state(event.shard), ShardStep::commit);
   const Trouble* trouble = ledger_.trouble(event.shard);
   std::vector<BadRow> bad = trouble == nullptr ? std::vector<BadRow>() : trouble->bad;
@@ -264,7 +267,10 @@ void Coordinator::serve(bool ahead) {
 void Coordinator::grant(Rank rank, ShardId shard) {
   SHARDMILL_CHECK(next(state(shard), ShardStep::lease) == ShardState::leased, "only open shards are leased");
   RankState& state = ranks_.at(rank);
-  Grant grant{rank, shard, next_attempt_++, 0, false, {}};
+  Grant grant;
+  grant.rank = rank;
+  grant.shard = shard;
+  grant.attempt = next_attempt_++;
   if (const Trouble* trouble = ledger_.trouble(shard)) {
     grant.first_row = trouble->durable;
     grant.again = trouble->attempts > 0;

@@ -72,6 +72,7 @@ class Coordinator {
   RankState* alive(Rank rank);
   // The lease if this rank holds it under this attempt number, else nullptr: the fence against late answers.
   Lease* held(Rank rank, ShardId shard, int attempt);
+  bool fail_on_bad(ShardId shard, const std::vector<BadRow>& bad);
   void record(Entry entry);
   void note_slots(Rank rank);
   void drop_lease(Rank rank, ShardId shard);
