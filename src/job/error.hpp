@@ -70,7 +70,7 @@ namespace detail {
 
 }  // namespace shardmill
 
-#define SHARDMILL_CHECK(condition, message)                                                 \
-  do {                                                                                      \
+#define SHARDMILL_CHECK(condition, message)                                                       \
+  do {                                                                                            \
     if (!(condition)) ::shardmill::detail::check_failed(__FILE__, __LINE__, #condition, message); \
   } while (false)

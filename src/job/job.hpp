@@ -30,49 +30,69 @@ struct Model {
   Device device = Device::automatic;
   Precision precision = Precision::float32;
   bool pad_batches = false;  // fill up a shard's last batch with zeros, for models of one fixed batch size
+
+  friend bool operator==(const Model&, const Model&) = default;
 };
 
 // Transforms see a batch: axis 0 is the batch, and axes in the job file count the record's axes from 0.
 struct Cast {
   DType to;
+
+  friend bool operator==(const Cast&, const Cast&) = default;
 };
 struct Scale {
   double by;
+
+  friend bool operator==(const Scale&, const Scale&) = default;
 };
 struct Normalize {
   std::vector<double> mean;  // one value, or one for each entry of the record's axis 0 (channels)
   std::vector<double> std;
+
+  friend bool operator==(const Normalize&, const Normalize&) = default;
 };
 struct Reshape {
   std::vector<std::int64_t> shape;  // of a record; one entry may be -1
+
+  friend bool operator==(const Reshape&, const Reshape&) = default;
 };
 struct Permute {
   std::vector<std::int64_t> axes;  // of a record
+
+  friend bool operator==(const Permute&, const Permute&) = default;
 };
 using Transform = std::variant<Cast, Scale, Normalize, Reshape, Permute>;
 
 struct Input {
   std::string name;  // an HDF5 dataset's path inside the file
   std::vector<Transform> transforms;
+
+  friend bool operator==(const Input&, const Input&) = default;
 };
 
 struct RecordRange {
   std::int64_t first = 0;
   std::int64_t last = 0;  // one past the end
+
+  friend bool operator==(const RecordRange&, const RecordRange&) = default;
 };
 
 struct Dataset {
   std::filesystem::path path;
   std::vector<Input> inputs;
   std::optional<RecordRange> range;  // none: all records
+
+  friend bool operator==(const Dataset&, const Dataset&) = default;
 };
 
 struct Output {
-  std::string name;   // the root dataset of results.h5
-  std::string from;   // a key or index of the model's output; empty: the first
+  std::string name;  // the root dataset of results.h5
+  std::string from;  // a key or index of the model's output; empty: the first
   Post post = Post::none;
-  int k = 0;          // for top_k and top_k_values
+  int k = 0;                   // for top_k and top_k_values
   std::optional<DType> dtype;  // none: as post-processing gives it (float16 and bfloat16 become float32)
+
+  friend bool operator==(const Output&, const Output&) = default;
 };
 
 // Compares an output with a dataset of the input file, for the summary.
@@ -82,20 +102,26 @@ struct Metric {
   std::string output;
   std::string target;               // dataset in the input file, a value a record
   std::optional<std::string> mask;  // dataset in the input file; only records where it is not 0 count
+
+  friend bool operator==(const Metric&, const Metric&) = default;
 };
 
 struct FaultTolerance {
-  int max_attempts = 3;           // of a shard, before its records are judged bad; at least 1
-  double shard_timeout = 300;     // without progress; the rank is then taken for dead
-  double rank_timeout = 10;       // of silence; the rank is then taken for dead
+  int max_attempts = 3;        // of a shard, before its records are judged bad; at least 1
+  double shard_timeout = 300;  // without progress; the rank is then taken for dead
+  double rank_timeout = 10;    // of silence; the rank is then taken for dead
   OnBadRecord on_bad_record = OnBadRecord::quarantine;
-  bool finite = false;            // a NaN or Inf in a record's output makes it a bad record
-  int max_restarts = 3;           // of mpirun, by the front door
+  bool finite = false;   // a NaN or Inf in a record's output makes it a bad record
+  int max_restarts = 3;  // of mpirun, by the front door
+
+  friend bool operator==(const FaultTolerance&, const FaultTolerance&) = default;
 };
 
 struct Resources {
   std::optional<int> ranks;  // none: a rank for each GPU, else cores / threads_per_rank
   int threads_per_rank = 1;  // fixed by the job, never by the machine: results then have the same bits everywhere
+
+  friend bool operator==(const Resources&, const Resources&) = default;
 };
 
 struct Job {
@@ -114,11 +140,14 @@ struct Job {
 
   // The job after profile, overrides and environment, as YAML that load_job reads back to an equal Job.
   std::string resolved_yaml;
-  // Where each key came from: "dataset.inputs[0]" -> jobs/x.yaml:7:12. Keys left out are absent.
+  // Where each key came from: "dataset.inputs[0]" -> jobs/x.yaml:7:12. Keys left out are absent; "" is the file.
   std::map<std::string, Location> locations;
 
   // The place of the key, else of the nearest enclosing key that has one, else of the file.
   Location where(const std::string& key) const;
+
+  // The same job, wherever it was written: locations and resolved_yaml do not count.
+  friend bool operator==(const Job& a, const Job& b);
 };
 
 }  // namespace shardmill::job
