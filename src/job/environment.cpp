@@ -26,7 +26,9 @@ class Expander {
 
   void expand(Node& node) {
     if (node.is_scalar() && node.text.find('$') != std::string::npos) {
-      if (auto text = expanded(node)) node.text = std::move(*text);
+      auto text = expanded(node);
+      node.reported = !text;
+      if (text) node.text = std::move(*text);
     }
     for (Node& item : node.items) expand(item);
   }

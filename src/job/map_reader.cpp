@@ -44,7 +44,7 @@ Path Path::entry(std::string_view name) const { return {joined(exact, name), joi
 Path Path::item(std::size_t index) const { return {exact + "[" + std::to_string(index) + "]", pattern + "[]"}; }
 
 void report(Context& context, const Node& node, const Path& path, const std::string& sentence_end) {
-  context.diagnostics.add(node.location(), path.exact + " " + sentence_end);
+  if (!node.reported) context.diagnostics.add(node.location(), path.exact + " " + sentence_end);
 }
 
 bool read_value(Context& context, const Node& node, const Path& path, std::string& into) {
@@ -91,6 +91,21 @@ bool read_duration(Context& context, const Node& node, const Path& path, double&
   return take(context, node, path, parse_duration(node), into);
 }
 
+bool read_integer_or_auto(Context& context, const Node& node, const Path& path, std::optional<std::int64_t>& into,
+                          Range range) {
+  if (node.is_scalar() && node.text == "auto") {
+    into.reset();
+    return true;
+  }
+  const auto parsed = parse_integer(node);
+  const std::string expected = "must be a whole number";
+  if (const auto* problem = std::get_if<Problem>(&parsed); problem != nullptr && problem->text.starts_with(expected)) {
+    report(context, node, path, expected + " or auto" + problem->text.substr(expected.size()));
+    return false;
+  }
+  return read_value(context, node, path, into, range);
+}
+
 bool expect_list(Context& context, const Node& node, const Path& path) {
   if (node.is_sequence()) return true;
   report(context, node, path,
@@ -121,10 +136,7 @@ const Node* MapReader::find(std::string_view key, Need need) {
   asked_.emplace_back(key);
   if (context_.known != nullptr) context_.known->insert(path(key).pattern);
   const Node* value = is_map_ ? node_.find(key) : nullptr;
-  if (value == nullptr && need == Need::required && (is_map_ || node_.is_null())) {
-    const std::string in = path_.exact.empty() ? "" : " in " + quote(path_.exact);
-    context_.diagnostics.add(node_.location(), "missing key " + quote(key) + in);
-  }
+  if (value == nullptr && need == Need::required) missing_.emplace_back(key);
   return value;
 }
 
@@ -134,7 +146,7 @@ bool MapReader::read_time(std::string_view key, double& seconds) {
 }
 
 void MapReader::finish() {
-  if (!is_map_) return;
+  if (!is_map_ && !node_.is_null()) return;
   for (const Node& item : node_.items) {
     if (std::find(asked_.begin(), asked_.end(), item.key) != asked_.end()) continue;
     std::string message = "unknown key " + quote(item.key);
@@ -143,8 +155,13 @@ void MapReader::finish() {
       message += " here; it belongs into " + join(elsewhere, " or ");
     } else {
       message += suggest(item.key, asked_, "known keys");
+      if (const auto meant = nearest(item.key, asked_)) std::erase(missing_, *meant);  // one slip, one sentence
     }
     context_.diagnostics.add(item.key_place.location(), message);
+  }
+  const std::string in = path_.exact.empty() ? "" : " in " + quote(path_.exact);
+  for (const std::string& key : missing_) {
+    context_.diagnostics.add(node_.location(), "missing key " + quote(key) + in);
   }
 }
 

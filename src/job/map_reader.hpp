@@ -53,6 +53,9 @@ bool read_value(Context& context, const Node& node, const Path& path, DType& int
 bool read_value(Context& context, const Node& node, const Path& path, std::int64_t& into, Range range);
 bool read_value(Context& context, const Node& node, const Path& path, int& into, Range range);
 bool read_duration(Context& context, const Node& node, const Path& path, double& into);
+// A number, or the word "auto" for none.
+bool read_integer_or_auto(Context& context, const Node& node, const Path& path, std::optional<std::int64_t>& into,
+                          Range range);
 // Reports a value that is no list.
 bool expect_list(Context& context, const Node& node, const Path& path);
 void report(Context& context, const Node& node, const Path& path, const std::string& sentence_end);
@@ -83,7 +86,7 @@ class MapReader {
   // A null node is an empty mapping; anything else that is no mapping is reported once.
   MapReader(const Node& node, Path path, Context& context);
 
-  // The value of a key, to be read by other means; null if it is absent (reported if required).
+  // The value of a key, to be read by other means; null if it is absent (finish() reports it if required).
   const Node* find(std::string_view key, Need need = Need::optional);
   bool has(std::string_view key) const { return is_map_ && node_.find(key) != nullptr; }
   Path path(std::string_view key) const { return path_.key(key); }
@@ -102,26 +105,17 @@ class MapReader {
     return value != nullptr && read_value(context_, *value, path(key), into, args...);
   }
   bool read_time(std::string_view key, double& seconds);
-  // A number, or the word "auto" for none.
   template <typename T>
   bool read_or_auto(std::string_view key, std::optional<T>& into, Range range) {
     const Node* value = find(key);
-    if (value == nullptr) return false;
-    if (value->is_scalar() && value->text == "auto") {
-      into.reset();
-      return true;
-    }
-    T number{};
-    if (value->is_scalar() && !value->quoted && std::holds_alternative<Problem>(parse_integer(*value))) {
-      report(context_, *value, path(key), "must be a whole number or auto, not " + value->description());
-      return false;
-    }
-    if (!read_value(context_, *value, path(key), number, range)) return false;
-    into = number;
+    std::optional<std::int64_t> number;
+    if (value == nullptr || !read_integer_or_auto(context_, *value, path(key), number, range)) return false;
+    into.reset();
+    if (number) into = static_cast<T>(*number);
     return true;
   }
 
-  // Reports keys that nobody asked for.
+  // Reports keys that nobody asked for, and required ones that are absent.
   void finish();
 
  private:
@@ -130,6 +124,7 @@ class MapReader {
   Context& context_;
   bool is_map_;
   std::vector<std::string> asked_;
+  std::vector<std::string> missing_;
 };
 
 }  // namespace shardmill::job

@@ -23,8 +23,9 @@ struct Node {
   enum class Type { null, scalar, sequence, map };
 
   Type type = Type::null;
-  std::string text;     // of a scalar
-  bool quoted = false;  // a string because of its quotes, whatever it holds
+  std::string text;       // of a scalar
+  bool reported = false;  // is known to be wrong; readers say nothing more about it
+  bool quoted = false;    // a string because of its quotes, whatever it holds
   Place place;
   std::string key;  // in a map: this value's key
   Place key_place;

@@ -59,7 +59,7 @@ bool is_not_finite_word(std::string_view text) {
 }  // namespace
 
 Parsed<std::string> parse_text(const Node& node) {
-  if (!node.is_scalar()) return must_be("text", node);
+  if (node.reported || !node.is_scalar()) return must_be("text", node);
   if (node.text.empty()) return Problem{"must not be empty"};
   const bool one_line = node.text.find_first_of("\t\r\n") == std::string::npos;
   if (!one_line || find_bad_text(node.text)) return Problem{"must not hold line ends, tabs or control characters"};

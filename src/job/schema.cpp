@@ -77,7 +77,7 @@ constexpr std::array kinds{KindSections{Kind::infer, read_infer}};
 // False if it names a kind that is none of ours, so that the other keys cannot be judged.
 bool read_kind(MapReader& reader, Kind& kind) {
   const Node* node = reader.find("job", Need::required);
-  if (node == nullptr) return true;
+  if (node == nullptr || node->reported) return true;
   if (!node->is_scalar()) {
     report(reader.context(), *node, reader.path("job"), "must be a kind of job, not " + node->description());
     return true;
