@@ -32,6 +32,9 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
   target_link_options(LibTorch::cpu INTERFACE "LINKER:--allow-shlib-undefined")
 endif()
 
+if(NOT SHARDMILL_CUDA MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "SHARDMILL_CUDA is '${SHARDMILL_CUDA}'; it takes AUTO, ON or OFF")
+endif()
 set(SHARDMILL_WITH_CUDA OFF)
 if(SHARDMILL_CUDA STREQUAL "ON" OR (SHARDMILL_CUDA STREQUAL "AUTO" AND LibTorch_CUDA AND EXISTS /proc/driver/nvidia/version))
   set(SHARDMILL_WITH_CUDA ON)
@@ -43,8 +46,8 @@ if(SHARDMILL_WITH_CUDA AND NOT TARGET LibTorch::cuda)
   # Headers and libcudart of the toolkit, or of the wheels that torch itself depends on.
   file(GLOB _cuda_hints ${LibTorch_DIR_ROOT}/../nvidia/cu* ${LibTorch_DIR_ROOT}/../nvidia/cuda_runtime)
   find_path(CUDA_RUNTIME_INCLUDE_DIR cuda_runtime_api.h HINTS ${_cuda_hints} $ENV{CUDA_HOME} /usr/local/cuda PATH_SUFFIXES include REQUIRED)
-  find_library(CUDA_RUNTIME_LIBRARY NAMES cudart libcudart.so.13 libcudart.so.12 HINTS ${_cuda_hints} $ENV{CUDA_HOME} /usr/local/cuda
-    PATH_SUFFIXES lib lib64 REQUIRED)
+  find_library(CUDA_RUNTIME_LIBRARY NAMES cudart libcudart.so.13 libcudart.so.12 NAMES_PER_DIR
+    HINTS ${_cuda_hints} $ENV{CUDA_HOME} /usr/local/cuda PATH_SUFFIXES lib lib64 REQUIRED)
   add_library(LibTorch::cuda INTERFACE IMPORTED)
   target_include_directories(LibTorch::cuda SYSTEM INTERFACE ${CUDA_RUNTIME_INCLUDE_DIR})
   # torch_cuda registers itself when it is loaded, and nothing names a symbol of it.

@@ -3,6 +3,9 @@ add_library(shardmill_options INTERFACE)
 target_compile_options(shardmill_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   -Wimplicit-fallthrough -Werror)
 target_link_options(shardmill_options INTERFACE "LINKER:--as-needed")
+# DT_RPATH instead of DT_RUNPATH: a compiled model package names libtorch.so without a path, and only DT_RPATH is also
+# searched for what is loaded by dlopen from elsewhere.
+add_link_options("LINKER:--disable-new-dtags")
 if(SHARDMILL_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
