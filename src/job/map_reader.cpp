@@ -8,6 +8,9 @@
 namespace shardmill::job {
 namespace {
 
+// Looking for what was meant takes time, which a file with thousands of unknown keys is not worth.
+constexpr std::size_t max_helped = 100;
+
 template <typename T>
 bool take(Context& context, const Node& node, const Path& path, Parsed<T> parsed, T& into) {
   if (const auto* problem = std::get_if<Problem>(&parsed)) {
@@ -147,15 +150,21 @@ bool MapReader::read_time(std::string_view key, double& seconds) {
 
 void MapReader::finish() {
   if (!is_map_ && !node_.is_null()) return;
+  std::size_t unknown = 0;
   for (const Node& item : node_.items) {
     if (std::find(asked_.begin(), asked_.end(), item.key) != asked_.end()) continue;
     std::string message = "unknown key " + quote(item.key);
-    const std::vector<std::string> elsewhere = sections_with(item.key);
-    if (!nearest(item.key, asked_) && !elsewhere.empty()) {
+    if (++unknown > max_helped) {
+      context_.diagnostics.add(item.key_place.location(), message);
+      continue;
+    }
+    const auto meant = nearest(item.key, asked_);
+    const std::vector<std::string> elsewhere = meant ? std::vector<std::string>() : sections_with(item.key);
+    if (!elsewhere.empty()) {
       message += " here; it belongs into " + join(elsewhere, " or ");
     } else {
       message += suggest(item.key, asked_, "known keys");
-      if (const auto meant = nearest(item.key, asked_)) std::erase(missing_, *meant);  // one slip, one sentence
+      if (meant) std::erase(missing_, *meant);  // one slip, one sentence
     }
     context_.diagnostics.add(item.key_place.location(), message);
   }

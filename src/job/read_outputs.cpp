@@ -37,6 +37,10 @@ void read_output(const Node& node, const Path& path, Context& context, Output& o
   const bool has_k = reader.read("k", output.k, Range{1, std::numeric_limits<int>::max()});
   const bool has_dtype = reader.read("dtype", output.dtype);
   reader.finish();
+  if (has_dtype && output.dtype == DType::bfloat16) {
+    report(context, *node.find("dtype"), path.key("dtype"),
+           "cannot be bfloat16, which HDF5 does not have; float32 holds the same values");
+  }
   if (reader.has("post") && !has_post) return;
 
   const std::string post(name_of(output.post));

@@ -70,6 +70,8 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
   for (const std::string& candidate : candidates) {
     if (candidate.size() > max_quoted) continue;
     const std::size_t allowed = std::max<std::size_t>(1, std::min(wanted.size(), candidate.size()) / 3);
+    // Each letter that one has more than the other is an edit: no need to count further.
+    if (std::max(wanted.size(), candidate.size()) - std::min(wanted.size(), candidate.size()) > allowed) continue;
     const std::size_t found = distance(wanted, normalized(candidate));
     if (found > allowed || (best && found >= best_distance)) continue;
     best = candidate;

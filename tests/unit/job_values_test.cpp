@@ -113,7 +113,9 @@ TEST_F(Values, OutputsAreChecked) {
   EXPECT_THAT(output("{post: top_k, k: 0}"), HasSubstr("outputs.label.k must be from 1"));
   EXPECT_THAT(output("{k: 2}"), HasSubstr("outputs.label.k belongs to post: top_k or top_k_values only"));
   EXPECT_THAT(output("{post: argmax, dtype: float32}"), HasSubstr("must be an integer type, since argmax gives"));
-  EXPECT_THAT(output("{post: top_k, k: 2, dtype: bfloat16}"), HasSubstr("must be an integer type, since top_k gives"));
+  EXPECT_THAT(output("{post: top_k, k: 2, dtype: float16}"), HasSubstr("must be an integer type, since top_k gives"));
+  EXPECT_THAT(output("{dtype: bfloat16}"),
+              HasSubstr("outputs.label.dtype cannot be bfloat16, which HDF5 does not have"));
   EXPECT_THAT(output("{dtype: complex64}"), HasSubstr("outputs.label.dtype cannot be 'complex64'"));
   EXPECT_THAT(output("{from: ''}"), HasSubstr("outputs.label.from must not be empty"));
   EXPECT_THAT(output("argmax"), HasSubstr("outputs.label must be a mapping, not 'argmax'"));
