@@ -33,7 +33,7 @@ Hdf5Dataset::Hdf5Dataset(hid_t file, const std::filesystem::path& path, const st
     const std::string why = store::hdf5_error();
     H5O_info_t info{};
     if (H5Oget_info_by_name(file, name.c_str(), &info, H5P_DEFAULT) >= 0 && info.type == H5O_TYPE_DATASET)
-      throw DataError("cannot open " + called() + ": " + why);
+      throw DataError("cannot open " + called() + ": " + with_advice(why));
     throw DataError(path.string() + " has no dataset '" + name + "'; it has: " + list_numeric(file));
   }
   described_ = describe(dataset_.get());

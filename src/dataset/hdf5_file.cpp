@@ -33,6 +33,12 @@ void quiet_this_thread() {
   static_cast<void>(done);
 }
 
+std::string with_advice(const std::string& why) {
+  if (why.empty()) return "HDF5 does not say why";
+  if (why.find("version number") == std::string::npos) return why;
+  return why + "; it was written by a later HDF5 than this one reads, write it with libver='v110' or earlier (h5py)";
+}
+
 store::Hdf5Handle open_hdf5(const std::filesystem::path& path) {
   quiet_this_thread();
   const auto superblock = read_superblock(path);
@@ -59,7 +65,7 @@ store::Hdf5Handle open_hdf5(const std::filesystem::path& path) {
     throw DataError(path.string() +
                     " was not closed by the program that wrote it; if that program is gone, run: h5clear -s " +
                     path.string());
-  throw DataError("cannot open " + path.string() + ": " + (why.empty() ? "HDF5 does not say why" : why));
+  throw DataError("cannot open " + path.string() + ": " + with_advice(why));
 }
 
 std::string list_numeric(hid_t file, std::size_t limit) {

@@ -16,6 +16,9 @@ void quiet_this_thread();
 // Throws DataError: missing, not HDF5, truncated, being written by another program, ...
 store::Hdf5Handle open_hdf5(const std::filesystem::path& path);
 
+// What HDF5 says, and what to do about it where we know.
+std::string with_advice(const std::string& why);
+
 // The datasets with records of numbers, as "images (1797, 8, 8) uint8", in order of name; at most `limit`, then "...".
 std::string list_numeric(hid_t file, std::size_t limit = 12);
 

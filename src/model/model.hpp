@@ -1,18 +1,19 @@
 // A model behind one interface, whatever file it came from.
 #pragma once
 
-#include <ATen/ATen.h>
-
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <ATen/ATen.h>
 
 #include "job/job.hpp"
 
 namespace shardmill::model {
 
 struct NamedTensor {
-  std::string name;  // a dict's key, or the index ("0", "1", ...) in a tuple or list; a single tensor is "0"
+  std::string name;  // a dict's key, or the index ("0", "1", ...) in a tuple or list; a single tensor is "0";
+                     // nested once: "boxes.0"
   at::Tensor tensor;
 };
 
@@ -20,8 +21,10 @@ struct NamedTensor {
 class Model {
  public:
   virtual ~Model() = default;
-  // One forward pass. inputs: [batch, ...] each, in the order of the job's inputs, on device(). Outputs are on
-  // device(). Throws ModelError with the first useful line of what LibTorch said.
+  // One forward pass. inputs: [batch, ...] each, in the order of the job's inputs, on device(), of any strides.
+  // Floating inputs of a TorchScript model are given the job's precision; exported and compiled programs take the types
+  // that they were exported with. Outputs are on device(). Throws ModelError with the first useful line of what
+  // LibTorch said.
   virtual std::vector<NamedTensor> forward(const std::vector<at::Tensor>& inputs) = 0;
   at::Device device() const { return device_; }
 
@@ -37,7 +40,9 @@ class Model {
 at::Device choose_device(job::Device wanted, int local_rank);
 
 // Loads by format: TorchScript (frozen), exported program (nativert), compiled package (AOTInductor). Inference only.
-// Throws ModelError naming the file, what is wrong with it and what to do.
+// The model's device() is `device`, but for an exported or compiled program that was made for the CPU, if the job
+// leaves the device to us. A compiled package's outputs are always "0", "1", ... Throws ModelError naming the file,
+// what is wrong with it and what to do.
 std::unique_ptr<Model> load_model(const job::Model& spec, at::Device device);
 
 // Call once in a process before any model runs: threads, and the switches without which a model's second run need not
