@@ -2,8 +2,8 @@
 add_library(shardmill_options INTERFACE)
 target_compile_options(shardmill_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   -Wimplicit-fallthrough -Werror)
-# GCC 12 raises false alarms about sound uses of std::string (GCC bug 105651) and std::variant.
-if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # False alarms of GCC 12 at -O3 in its own std::string and std::variant (GCC bugs 105651 and 105562).
   target_compile_options(shardmill_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized)
 endif()
 target_link_options(shardmill_options INTERFACE "LINKER:--as-needed")
