@@ -4,9 +4,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 most=600
-long=$(find src tests bench cmake setup slurm data shardmill -type f \
+long=$(find . \( -path ./build -o -path ./install -o -path ./.git -o -path ./runs \) -prune -o -type f \
   \( -name '*.cpp' -o -name '*.hpp' -o -name '*.py' -o -name '*.sh' -o -name '*.cmake' -o -name CMakeLists.txt -o -name shardmill \) \
-  -exec wc -l {} + 2>/dev/null | awk -v most=$most '$2 != "total" && $1 > most {print $2 ": " $1 " lines, " most " is the most"}')
+  -exec wc -l {} + | awk -v most=$most '$2 != "total" && $1 > most {print substr($2, 3) ": " $1 " lines; " most " is the most"}')
 [[ -n $long ]] || exit 0
 echo "$long"
 exit 1
