@@ -2,7 +2,8 @@
 // same code runs live, replays a journal, and is tested against thousands of simulated fault schedules.
 //
 // Contract of the caller: carry out actions in order; do not carry out what stands behind a Record until the journal is
-// durable (records of one answer may share a sync).
+// durable (records of one answer may share a sync); hand over the messages that have arrived before a Tick; hand over
+// what a rank said before its RankDied.
 #pragma once
 
 #include <cstdint>
@@ -48,6 +49,9 @@ class Coordinator {
     Seconds since = 0;
     std::int64_t computed = 0;
     bool careful = false;
+    bool again = false;
+    std::int64_t careful_end = 0;  // of the rows that go one at a time
+    bool begun = false;            // the rank has told of it
   };
   struct RankState {
     bool alive = true;
@@ -55,6 +59,7 @@ class Coordinator {
     std::vector<ShardId> leases;  // in the order granted
     Seconds heard = 0;            // last message
     Seconds progress = 0;         // last sign that its oldest lease moves
+    bool alone = false;           // its one lease is of a suspect
   };
 
   void handle(const RankJoined& event);
@@ -72,32 +77,43 @@ class Coordinator {
   RankState* alive(Rank rank);
   // The lease if this rank holds it under this attempt number, else nullptr: the fence against late answers.
   Lease* held(Rank rank, ShardId shard, int attempt);
+  Lease& lease_of(Rank rank, ShardId shard);  // must be there
+  void count_recomputed(ShardId shard, std::int64_t computed);
+  void revoke_all(ShardId shard);
   bool fail_on_bad(ShardId shard, const std::vector<BadRow>& bad);
   void record(Entry entry);
   void note_slots(Rank rank);
   void drop_lease(Rank rank, ShardId shard);
-  // Takes the lease back as an attempt that came to nothing, and decides what becomes of the shard.
-  void lose(Rank rank, ShardId shard, const std::string& reason);
-  void put_back(ShardId shard);
+  // Takes the lease back as an attempt that came to nothing, and decides what becomes of the shard. `at` as in
+  // AttemptLost.
+  void lose(Rank rank, ShardId shard, std::int64_t at, const std::string& reason);
+  void put_back(ShardId shard, bool suspect);
+  // Leaves the shards of the dead to be leased, which waits until all the dead are known.
   void bury(Rank rank, const std::string& reason);
   void grant_to_waiting();
-  void serve(bool ahead);
-  void grant(Rank rank, ShardId shard);
-  std::optional<ShardId> straggler_for(Rank rank) const;
+  void serve_idle();
+  void serve_ahead();
+  void grant(Rank rank, ShardId shard, bool suspect);
+  std::optional<ShardId> straggler() const;
   void settle();
   void end(ExitCode outcome, const std::string& message);
 
   Ledger ledger_;
   Policy policy_;
   IntervalSet pending_;
+  // Pending too, but a rank died with it, at it or at what it held beside: leased alone, so that the next death tells.
+  IntervalSet suspects_;
   std::map<ShardId, std::vector<Lease>> leases_;
   std::map<ShardId, Seconds> lost_at_;  // for the recovery time
   std::map<Rank, RankState> ranks_;
-  std::set<Rank> hungry_;  // alive, with a slot free
+  std::set<Rank> idle_;              // alive, with a slot free and no lease
+  std::set<Rank> hungry_;            // alive, with a slot free and leases
+  std::map<ShardId, int> failures_;  // attempts that ended with the rank alive
   RunState run_ = RunState::running;
   std::string stop_reason_;
   Seconds started_ = 0;
   Seconds now_ = 0;
+  Seconds last_tick_ = 0;
   int next_attempt_ = 1;
   std::int64_t recomputed_ = 0;
   Seconds longest_recovery_ = 0;

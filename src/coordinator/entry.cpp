@@ -10,8 +10,8 @@ namespace shardmill::coordinator {
 namespace {
 
 bool is_plain(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '_' ||
-         c == '/' || c == '\'' || c == '(' || c == ')';
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' ||
+         c == '_' || c == '/' || c == '\'' || c == '(' || c == ')';
 }
 
 std::string escape(std::string_view text) {
@@ -52,9 +52,11 @@ class Writer {
     return put(key, std::string_view(text));
   }
   Writer& put(std::string_view key, double value) {
+    // The shortest text that reads back as the same number: a replayed ledger equals the one that wrote it.
     char text[32];
-    std::snprintf(text, sizeof text, "%.6f", value);
-    return put(key, std::string_view(text));
+    const auto end = std::to_chars(text, text + sizeof text, value).ptr;
+    line_.append(1, ' ').append(key).append(1, '=').append(text, end);
+    return *this;
   }
   Writer& put(std::string_view key, const std::vector<BadRow>& rows) {
     if (rows.empty()) return *this;
@@ -189,11 +191,7 @@ std::string write(const RankGone& e) {
   return Writer("rank-gone").put("rank", e.rank).put("elapsed", e.elapsed).put("reason", e.reason).take();
 }
 std::string write(const Ended& e) {
-  return Writer("ended")
-      .put("outcome", to_int(e.outcome))
-      .put("elapsed", e.elapsed)
-      .put("message", e.message)
-      .take();
+  return Writer("ended").put("outcome", to_int(e.outcome)).put("elapsed", e.elapsed).put("message", e.message).take();
 }
 
 }  // namespace
@@ -206,7 +204,8 @@ Entry decode(std::string_view line) {
   const Reader in(line);
   if (in.word() == "opened") {
     if (in.small("version") != 1) refuse(line);
-    Opened opened{1, {in.integer("records"), in.integer("shard_size")}, in.text("job"), in.text("dataset"), in.text("model")};
+    Opened opened{
+        1, {in.integer("records"), in.integer("shard_size")}, in.text("job"), in.text("dataset"), in.text("model")};
     if (opened.plan.records < 0 || opened.plan.shard_size < 1) refuse(line);
     return opened;
   }
@@ -217,11 +216,21 @@ Entry decode(std::string_view line) {
   }
   if (in.word() == "advanced") return Advanced{in.integer("shard"), in.integer("durable"), in.rows("bad")};
   if (in.word() == "attempt-lost") {
-    return AttemptLost{in.integer("shard"), in.small("rank"), in.integer("at"), in.small("skip") != 0, in.text("reason")};
+    return AttemptLost{in.integer("shard"), in.small("rank"), in.integer("at"), in.small("skip") != 0,
+                       in.text("reason")};
   }
   if (in.word() == "rank-gone") return RankGone{in.small("rank"), in.real("elapsed"), in.text("reason")};
   if (in.word() == "ended") {
-    return Ended{static_cast<ExitCode>(in.small("outcome")), in.real("elapsed"), in.text("message")};
+    const auto outcome = static_cast<ExitCode>(in.small("outcome"));
+    switch (outcome) {
+      case ExitCode::done:
+      case ExitCode::failed:
+      case ExitCode::bad_job:
+      case ExitCode::quarantined:
+      case ExitCode::preempted:
+        return Ended{outcome, in.real("elapsed"), in.text("message")};
+    }
+    refuse(line);
   }
   refuse(line);
 }

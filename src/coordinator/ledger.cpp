@@ -45,8 +45,8 @@ void Ledger::check_shard(ShardId shard) const {
 void Ledger::on(const Opened& entry) {
   if (!(entry.plan == plan_)) {
     throw StoreError("the journal was written for " + std::to_string(entry.plan.records) + " records in shards of " +
-                     std::to_string(entry.plan.shard_size) + ", but the job now plans " + std::to_string(plan_.records) +
-                     " in shards of " + std::to_string(plan_.shard_size));
+                     std::to_string(entry.plan.shard_size) + ", but the job now plans " +
+                     std::to_string(plan_.records) + " in shards of " + std::to_string(plan_.shard_size));
   }
 }
 
@@ -55,10 +55,12 @@ void Ledger::on(const Started& entry) {
     ++faults_total_;
     if (!all_done()) faults_.push_back(Fault{-1, {}, true});
   }
+  for (Fault& fault : faults_) fault.rank = -1;  // a rank of that number is another one from now on
   elapsed_before_ += last_elapsed_;
   rank_seconds_before_ += last_elapsed_ * ranks_;
   last_elapsed_ = 0;
   ranks_ = entry.ranks;
+  started_unix_ = entry.unix_seconds;
   incarnations_ = std::max(entry.incarnation, incarnations_ + 1);
   ended_.reset();
 }
@@ -92,9 +94,11 @@ void Ledger::on(const AttemptLost& entry) {
   ++attempts_lost_;
   Trouble& trouble = troubles_[entry.shard];
   ++trouble.attempts;
-  const bool same_batch = trouble.at >= 0 && trouble.at / batch_size_ == entry.at / batch_size_;
-  trouble.strikes = same_batch ? trouble.strikes + 1 : 1;
-  trouble.at = entry.at;
+  if (entry.at >= 0) {
+    const bool same_batch = trouble.at >= 0 && trouble.at / batch_size_ == entry.at / batch_size_;
+    trouble.strikes = same_batch ? trouble.strikes + 1 : 1;
+    trouble.at = entry.at;
+  }
   trouble.last_reason = entry.reason;
   if (entry.skip) trouble.skip.push_back({entry.at, entry.reason});
 

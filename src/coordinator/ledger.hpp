@@ -16,13 +16,14 @@ namespace shardmill::coordinator {
 
 // A shard that is not done and was not plain sailing.
 struct Trouble {
-  int attempts = 0;            // that came to nothing
-  std::int64_t durable = 0;    // rows that need not be computed again
-  std::int64_t at = -1;        // the row at which the last attempt ended
-  int strikes = 0;             // attempts in a row that ended in the batch of `at`
-  std::vector<BadRow> bad;     // among the durable rows
-  std::vector<BadRow> skip;    // rows to quarantine without trying again
+  int attempts = 0;          // that came to nothing
+  std::int64_t durable = 0;  // rows that need not be computed again
+  std::int64_t at = -1;      // the row at which the last rank died
+  int strikes = 0;           // deaths in a row in the batch of `at`
+  std::vector<BadRow> bad;   // among the durable rows
+  std::vector<BadRow> skip;  // rows to quarantine without trying again
   std::string last_reason;
+  friend bool operator==(const Trouble&, const Trouble&) = default;
 };
 
 // Adds rows that are not there yet; both sorted by row. The first message about a row stays.
@@ -42,6 +43,8 @@ class Ledger {
   bool all_done() const { return done_.size() == plan_.shards(); }
   const IntervalSet& done() const { return done_; }
   const Trouble* trouble(ShardId shard) const;
+  const std::map<ShardId, Trouble>& troubles() const { return troubles_; }
+  std::int64_t started_unix() const { return started_unix_; }  // of the last incarnation
   int incarnations() const { return incarnations_; }
   // The last entry, if the last incarnation ended by itself.
   const std::optional<Ended>& ended() const { return ended_; }
@@ -50,6 +53,8 @@ class Ledger {
   // All but what only a live coordinator knows (ranks alive, recovery time). elapsed: of the current incarnation, if
   // more is known than its last entry tells.
   Figures figures(Seconds elapsed = 0) const;
+
+  friend bool operator==(const Ledger&, const Ledger&) = default;
 
  private:
   void check_shard(ShardId shard) const;
@@ -63,9 +68,10 @@ class Ledger {
 
   struct Fault {
     Rank rank = -1;
-    std::set<ShardId> open;  // shards that it set back and that are not done yet
+    std::set<ShardId> open;     // shards that it set back and that are not done yet
     bool needs_commit = false;  // a cut-off incarnation is recovered by the next one's first commit
     bool recovered() const { return open.empty() && !needs_commit; }
+    friend bool operator==(const Fault&, const Fault&) = default;
   };
 
   Plan plan_;
@@ -79,6 +85,7 @@ class Ledger {
   std::int64_t records_done_ = 0;
   int incarnations_ = 0;
   int ranks_ = 0;
+  std::int64_t started_unix_ = 0;
   Seconds elapsed_before_ = 0;  // of incarnations that are over, as far as their last entry tells
   Seconds last_elapsed_ = 0;
   Seconds busy_ = 0;

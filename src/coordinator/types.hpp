@@ -22,7 +22,7 @@ struct Plan {
   std::int64_t records = 0;
   std::int64_t shard_size = 1;
 
-  std::int64_t shards() const { return (records + shard_size - 1) / shard_size; }
+  std::int64_t shards() const { return records / shard_size + (records % shard_size == 0 ? 0 : 1); }
   std::int64_t first(ShardId shard) const { return shard * shard_size; }
   std::int64_t count(ShardId shard) const {
     const std::int64_t left = records - first(shard);
@@ -71,14 +71,15 @@ struct ShardFinished {
   Seconds seconds = 0;         // from first read to sync
   std::vector<BadRow> bad;
 };
-// The rank lives on, but could not finish the shard (its reads fail, say).
+// The rank lives on, but could not finish the shard (its reads fail, say). After max_attempts of them the run fails.
 struct ShardFailed {
   Rank rank = 0;
   ShardId shard = 0;
   int attempt = 0;
   std::string message;
 };
-// The rank gives the shard back untouched or half done, of its own will: costs no attempt.
+// The rank gives the shard back untouched or half done, of its own will: costs no attempt. A rank that wants no other
+// in its place says first that it has no slots (RankReady).
 struct ShardReturned {
   Rank rank = 0;
   ShardId shard = 0;
@@ -92,9 +93,10 @@ struct RankDied {
 struct StopAsked {
   std::string reason;
 };
-// The run cannot go on (the disk is full, say). What is committed is safe.
+// The run cannot go on (the disk is full; the model does not fit the dataset). What is committed is safe.
 struct RunFailed {
   std::string message;
+  ExitCode outcome = ExitCode::failed;
 };
 // Time has passed; nothing else.
 struct Tick {};
@@ -136,7 +138,8 @@ struct Advanced {
   std::vector<BadRow> bad;  // among them, in addition to those of earlier entries
   friend bool operator==(const Advanced&, const Advanced&) = default;
 };
-// An attempt at a shard came to nothing. `at` is the row that the model was at, `skip` true if that row alone did it.
+// An attempt at a shard came to nothing. `at` is the row that the model was at when its rank died, -1 if no row is to
+// blame (the rank lives on); `skip` is true if that row alone did it.
 struct AttemptLost {
   ShardId shard = 0;
   Rank rank = 0;
@@ -168,14 +171,15 @@ struct Record {
   Entry entry;
 };
 // Give a shard to a rank: compute rows [first_row, count), but for the rows in `skip`, which are quarantined as they
-// are. careful: one record at a time, each reported, since a batch of this shard has killed its ranks.
+// are, and reported among the bad. careful: one record at a time up to the end of the batch of first_row, each durable
+// and reported before the next begins, since a batch of this shard has killed its ranks.
 struct Grant {
   Rank rank = 0;
   ShardId shard = 0;
   int attempt = 0;
   std::int64_t first_row = 0;
   bool careful = false;
-  bool again = false;  // an earlier attempt came to nothing: tell of every batch before it begins
+  bool again = false;  // a rank died with it: tell of every batch before it begins. Such a lease is the rank's only one
   std::vector<BadRow> skip;
 };
 // Stop working on it; somebody else has finished it, or the run stops.
@@ -211,11 +215,11 @@ struct Figures {
   std::int64_t faults_recovered = 0;    // those whose shards are all done
   std::int64_t attempts_lost = 0;
   int incarnations = 0;
-  int ranks = 0;        // of this incarnation
-  int ranks_alive = 0;  // of those
-  Seconds elapsed = 0;       // over all incarnations
-  Seconds busy = 0;          // seconds of all committed shards, over all ranks and incarnations
-  Seconds rank_seconds = 0;  // what the ranks could have been busy
+  int ranks = 0;                 // of this incarnation
+  int ranks_alive = 0;           // of those
+  Seconds elapsed = 0;           // over all incarnations
+  Seconds busy = 0;              // seconds of all committed shards, over all ranks and incarnations
+  Seconds rank_seconds = 0;      // what the ranks could have been busy
   Seconds longest_recovery = 0;  // from losing an attempt to leasing its shard again
 
   double utilization() const;      // tasks completed / tasks submitted
