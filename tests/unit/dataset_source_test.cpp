@@ -62,7 +62,7 @@ INSTANTIATE_TEST_SUITE_P(
                            },
                            false},
                     Layout{"compact", [](hid_t creation) { H5Pset_layout(creation, H5D_COMPACT); }, false}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& layout) { return std::string(layout.param.name); });
 
 template <class T>
 void expect_type(hid_t file_type, hid_t memory_type, DType dtype, const std::vector<T>& values) {
