@@ -98,9 +98,10 @@ struct Returned {
 // The rank cannot go on, and no other could: the disk is full, the model does not fit the dataset.
 struct GiveUp {
   std::string message;
+  std::int32_t exit_code = 1;
   template <typename Archive>
   void fields(Archive& archive) {
-    archive(message);
+    archive(message, exit_code);
   }
   friend bool operator==(const GiveUp&, const GiveUp&) = default;
 };

@@ -3,37 +3,11 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 
 #include "comm/mpi_error.hpp"
+#include "comm/placement.hpp"
 
 namespace shardmill::comm {
-namespace {
-
-int number_from(const char* name, int otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::atoi(text);
-}
-
-// The first variable that is set: Open MPI, then PMIx, MPICH and Intel MPI (Hydra), Slurm's srun.
-int first_of(std::initializer_list<const char*> names, int otherwise) {
-  for (const char* name : names) {
-    if (std::getenv(name) != nullptr) return number_from(name, otherwise);
-  }
-  return otherwise;
-}
-
-}  // namespace
-
-Placement placement_from_environment() {
-  Placement placement;
-  placement.size = first_of({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}, 0);
-  placement.rank = first_of({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"}, 0);
-  placement.local_rank = first_of({"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"}, 0);
-  return placement;
-}
-
 MpiInfo mpi_info() {
   char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
   int length = 0;
@@ -56,7 +30,7 @@ World::World() {
   local_rank_ = placement_from_environment().local_rank;
   dead_.assign(static_cast<std::size_t>(size_), false);
   // Open MPI sets this for the ranks of an mpirun with `--with-ft ulfm`.
-  fault_tolerant_ = SHARDMILL_HAVE_ULFM != 0 && number_from("OMPI_MCA_mpi_ft_enable", 0) != 0;
+  fault_tolerant_ = SHARDMILL_HAVE_ULFM != 0 && environment_number("OMPI_MCA_mpi_ft_enable", 0) != 0;
   char name[MPI_MAX_PROCESSOR_NAME] = "";
   int length = 0;
   MPI_Get_processor_name(name, &length);

@@ -9,14 +9,6 @@
 
 namespace shardmill::comm {
 
-// What this process knows of its place before MPI_Init, from the launcher's environment. size 0: not under a launcher.
-struct Placement {
-  int rank = 0;
-  int size = 0;
-  int local_rank = 0;
-};
-Placement placement_from_environment();
-
 struct MpiInfo {
   std::string library;  // "Open MPI v5.0.11"
   bool built_with_ulfm = false;

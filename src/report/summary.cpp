@@ -32,10 +32,10 @@ std::string_view outcome_name(ExitCode outcome) {
   return "unknown";
 }
 
-std::string to_json(const Summary& s) {
+std::string to_json(const Summary& s, std::string_view state) {
   nlohmann::ordered_json json;
   json["name"] = s.name;
-  json["outcome"] = outcome_name(s.outcome);
+  json["outcome"] = state.empty() ? outcome_name(s.outcome) : state;
   json["exit_code"] = to_int(s.outcome);
   json["message"] = s.message;
   json["run_dir"] = s.run_dir;
@@ -61,7 +61,7 @@ std::string to_json(const Summary& s) {
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-std::string to_table(const Summary& s) {
+std::string to_table(const Summary& s, std::string_view state) {
   std::string table;
   auto line = [&table](const std::string& label, const std::string& value, const std::string& remark = "") {
     char text[512];
@@ -70,14 +70,14 @@ std::string to_table(const Summary& s) {
     row.erase(row.find_last_not_of(' ') + 1);
     table += row + "\n";
   };
-  table += s.name + ": " + std::string(outcome_name(s.outcome)) + (s.message.empty() ? "" : " (" + s.message + ")") + "\n";
+  table += s.name + ": " + std::string(state.empty() ? outcome_name(s.outcome) : state) + (s.message.empty() ? "" : " (" + s.message + ")") + "\n";
   line("utilization", format("%.3f", s.utilization),
        with_commas(s.tasks_completed) + " of " + with_commas(s.tasks_submitted) + " tasks (shards)");
   line("load", format("%.1f", s.load) + " rec/s",
        with_commas(s.records_done) + " of " + with_commas(s.records) + " records in " + seconds_text(s.total_time));
   line("fault tolerance", format("%.3f", s.fault_tolerance),
        with_commas(s.faults_recovered) + " of " + with_commas(s.faults) + " faults recovered");
-  line("ranks", std::to_string(s.ranks), std::to_string(s.ranks_alive) + " alive at the end, on " + s.device);
+  line("ranks", std::to_string(s.ranks), s.device.empty() ? "" : std::to_string(s.ranks_alive) + " alive at the end, on " + s.device);
   line("busy share", format("%.0f", s.busy_share * 100) + " %", "of the ranks' time went into committed shards");
   if (s.attempts_lost > 0 || s.faults > 0) {
     line("lost attempts", with_commas(s.attempts_lost),

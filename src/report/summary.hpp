@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -44,9 +45,10 @@ struct Summary {
 };
 
 std::string_view outcome_name(ExitCode outcome);  // "done", "failed", ...
-std::string to_json(const Summary& summary);
-// Some twenty short lines.
-std::string to_table(const Summary& summary);
+// state: in place of the outcome's name, for a run that has not ended.
+std::string to_json(const Summary& summary, std::string_view state = "");
+// Some ten short lines.
+std::string to_table(const Summary& summary, std::string_view state = "");
 
 // "1,797", "12.3k", "4.1 GiB", "1m 12s"
 std::string with_commas(std::int64_t number);

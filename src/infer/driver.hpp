@@ -1,0 +1,77 @@
+// The coordinator, live: messages and deaths in, leases out, the journal between. Runs on the coordinator's rank, in the
+// thread that does MPI; that rank's own pipeline talks to it like any other.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "comm/control_channel.hpp"
+#include "comm/world.hpp"
+#include "coordinator/coordinator.hpp"
+#include "infer/outbox.hpp"
+#include "infer/run_files.hpp"
+#include "job/job.hpp"
+#include "report/progress.hpp"
+#include "report/summary.hpp"
+
+namespace shardmill::infer {
+
+class Driver {
+ public:
+  // Throws what RunFiles throws. All references outlive the driver.
+  Driver(comm::World& world, comm::ControlChannel& channel, const job::Job& job, store::RunFolder folder,
+         report::Progress& progress);
+
+  // The results can be laid out: leases begin.
+  void model_ready(const ModelReady& ready, const std::string& versions);
+  void receive(int from, const comm::Message& message);
+  void rank_died(int rank);
+  // Often: looks at deadlines, carries out what has come up, draws the progress.
+  void step();
+  // The user or the system asks to stop.
+  void stop(const std::string& reason);
+  // The run cannot go on.
+  void fail(const std::string& message, ExitCode code = ExitCode::failed);
+
+  bool ended() const { return outcome_.has_value(); }
+  ExitCode outcome() const { return *outcome_; }
+  const std::string& message() const { return message_; }
+  RunFiles& files() { return files_; }
+  report::Summary summary() const;
+
+ private:
+  double now() const;
+  void feed(const coordinator::Event& event);
+  void carry_out();
+  void act(const coordinator::Grant& grant);
+  void act(const coordinator::Revoke& revoke);
+  void act(const coordinator::Kill& kill);
+  void act(const coordinator::Finish& finish);
+  void welcome(int rank);
+  bool all_ready() const;
+  report::ProgressState progress_state() const;
+
+  comm::World& world_;
+  comm::ControlChannel& channel_;
+  const job::Job& job_;
+  report::Progress& progress_;
+  RunFiles files_;
+  std::optional<coordinator::Coordinator> coordinator_;
+  coordinator::Actions due_;
+  std::map<int, comm::Hello> hello_;
+  std::vector<std::pair<int, comm::Message>> early_;  // what came before the coordinator was there
+  // With crash points armed, leasing waits until every rank is ready, so that the rank to be hit has work by then.
+  bool start_together_ = false;
+  std::map<int, comm::Ready> waiting_;
+  std::int64_t done_before_ = 0;
+  double started_ = 0;
+  double last_tick_ = 0;
+  std::string device_;
+  std::string versions_;
+  std::optional<ExitCode> outcome_;
+  std::string message_;
+};
+
+}  // namespace shardmill::infer

@@ -1,0 +1,238 @@
+#include "infer/rank.hpp"
+
+#include <torch/headeronly/version.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+#include "comm/control_channel.hpp"
+#include "comm/placement.hpp"
+#include "comm/world.hpp"
+#include "infer/driver.hpp"
+#include "infer/metrics.hpp"
+#include "infer/pipeline.hpp"
+#include "job/crash_point.hpp"
+#include "job/error.hpp"
+#include "model/model.hpp"
+#include "report/log.hpp"
+#include "store/versions.hpp"
+
+namespace shardmill::infer {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::int32_t lease_slots = 3;  // one in the model, one being read, one on its way
+constexpr std::chrono::microseconds shortest_nap{100};
+constexpr std::chrono::microseconds longest_nap{2000};
+constexpr std::chrono::seconds farewell{5};  // for the last messages to leave
+
+volatile std::sig_atomic_t stop_signal = 0;
+
+void note_signal(int signal) { stop_signal = signal; }
+
+void catch_signals() {
+  struct sigaction action {};
+  action.sa_handler = note_signal;
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGUSR1, SIGTERM, SIGINT}) sigaction(signal, &action, nullptr);
+}
+
+void print_error(const std::string& message) {
+  std::string line = "shardmill: error: " + message;
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  std::fputs((line + "\n").c_str(), stderr);
+  std::fflush(stderr);
+}
+
+class RankLife {
+ public:
+  RankLife(comm::World& world, const RankOptions& options)
+      : world_(world),
+        options_(options),
+        channel_(world),
+        progress_(world.rank() == 0 ? options.progress : report::ProgressStyle::none, stdout) {}
+
+  // Until the run has ended for this rank. The exit code.
+  ExitCode live() {
+    model::configure_torch(options_.job.resources.threads_per_rank);
+    pipeline_ = std::make_unique<Pipeline>(options_.job, world_.local_rank(), outbox_);
+    if (world_.rank() == coordinator_) {
+      const store::RunFolder folder = options_.fresh ? store::create_run(store::posix_disk(), options_.run_dir, options_.job.resolved_yaml)
+                                                     : store::open_run(options_.run_dir);
+      report::open_log(folder.log(world_.rank()));
+      driver_ = std::make_unique<Driver>(world_, channel_, options_.job, folder, progress_);
+    }
+    channel_.send(coordinator_, comm::Hello{::getpid(), world_.host(), ""});
+    std::chrono::microseconds nap = shortest_nap;
+    while (!end_) {
+      const bool busy = turn(nap);
+      nap = busy ? shortest_nap : std::min(nap * 2, longest_nap);
+    }
+    return *end_;
+  }
+
+  // Tells the others that the run is over, as far as they can hear it.
+  void dismiss(ExitCode code) {
+    if (world_.rank() != coordinator_) return;
+    for (int rank = 0; rank < world_.size(); ++rank) {
+      if (rank != world_.rank()) channel_.send(rank, comm::End{to_int(code)});
+    }
+    flush();
+  }
+
+  void flush() {
+    const auto deadline = Clock::now() + farewell;
+    while (!channel_.flushed() && Clock::now() < deadline) {
+      static_cast<void>(channel_.poll());
+      static_cast<void>(world_.newly_dead());
+      std::this_thread::sleep_for(shortest_nap);
+    }
+  }
+
+  Driver* driver() { return driver_.get(); }
+  void stop_pipeline() { pipeline_->stop(); }
+
+ private:
+  // One turn of the loop; true if anything happened.
+  bool turn(std::chrono::microseconds nap) {
+    bool busy = false;
+    std::deque<Outbox::Item> items = outbox_.take(nap);
+    for (const Outbox::Item& item : items) {
+      busy = true;
+      if (const auto* message = std::get_if<comm::Message>(&item)) channel_.send(coordinator_, *message);
+      if (const auto* ready = std::get_if<ModelReady>(&item)) on_model_ready(*ready);
+    }
+    outbox_.sent(items.size());
+    for (comm::Received& received : channel_.poll()) {
+      busy = true;
+      if (driver_) driver_->receive(received.from, received.message);
+      std::visit([this](const auto& message) { on(message); }, received.message);
+    }
+    for (const int rank : world_.newly_dead()) {
+      busy = true;
+      if (rank == coordinator_) throw RankLost("rank 0, which coordinates the run, died");
+      if (driver_) driver_->rank_died(rank);
+    }
+    if (driver_) {
+      if (stop_signal != 0) driver_->stop(std::exchange(stop_signal, 0) == SIGINT ? "interrupted" : "asked to stop by a signal");
+      driver_->step();
+    }
+    const auto now = Clock::now();
+    if (now - last_sign_ > std::chrono::duration<double>(options_.job.fault_tolerance.rank_timeout / 5)) {
+      channel_.send(coordinator_, comm::Alive{});
+      last_sign_ = now;
+    }
+    return busy;
+  }
+
+  void on_model_ready(const ModelReady& ready) {
+    report::log_info("the model is loaded, on " + ready.device);
+    ready_ = true;
+    if (driver_) driver_->model_ready(ready, versions_text());
+    declare_ready();
+  }
+
+  // Both the results and the model are there.
+  void declare_ready() {
+    if (ready_ && results_) channel_.send(coordinator_, comm::Ready{lease_slots});
+  }
+
+  void on(const comm::Welcome& welcome) {
+    if (results_) return;
+    const store::RunFolder folder = store::open_run(welcome.run_dir);
+    if (!driver_) report::open_log(folder.log(world_.rank()));
+    report::log_info("rank " + std::to_string(world_.rank()) + " of " + std::to_string(world_.size()) + ", pid " +
+                     std::to_string(::getpid()) + " on " + world_.host() + "; " + versions_text());
+    const std::filesystem::path path = options_.job.output ? *options_.job.output : folder.results();
+    results_ = std::make_unique<store::Results>(store::posix_disk(), path, store::Open::write);
+    pipeline_->open(*results_);
+    declare_ready();
+  }
+  void on(const comm::Lease& lease) {
+    report::log_info("lease: shard " + std::to_string(lease.shard) + " attempt " + std::to_string(lease.attempt) +
+                     " from row " + std::to_string(lease.first_row));
+    pipeline_->add(lease);
+  }
+  void on(const comm::Revoked& revoked) { pipeline_->revoke(revoked.shard, revoked.attempt); }
+  void on(const comm::End& end) { end_ = static_cast<ExitCode>(end.exit_code); }
+  template <typename ForCoordinator>
+  void on(const ForCoordinator&) {}
+
+  comm::World& world_;
+  const RankOptions& options_;
+  comm::ControlChannel channel_;
+  report::Progress progress_;
+  Outbox outbox_;
+  std::unique_ptr<store::Results> results_;
+  std::unique_ptr<Pipeline> pipeline_;  // its threads use what is above
+  std::unique_ptr<Driver> driver_;
+  int coordinator_ = 0;
+  bool ready_ = false;
+  std::optional<ExitCode> end_;
+  Clock::time_point last_sign_ = Clock::now();
+};
+
+// summary.json, the table, the last word.
+ExitCode conclude(Driver& driver, const RankOptions& options) {
+  report::Summary summary = driver.summary();
+  try {
+    const bool whole = summary.outcome == ExitCode::done || summary.outcome == ExitCode::quarantined;
+    if (whole) summary.metrics = compute_metrics(options.job, driver.files().results());
+    store::write_file(store::posix_disk(), driver.files().folder().summary(), report::to_json(summary));
+  } catch (const Error& error) {
+    print_error("the run has ended as it says, but its summary is incomplete: " + std::string(error.what()));
+  }
+  if (options.print_summary && driver.files().has_results()) {
+    std::fputs(report::to_table(summary).c_str(), stdout);
+    std::fflush(stdout);
+  }
+  if (summary.outcome == ExitCode::failed || summary.outcome == ExitCode::bad_job) print_error(summary.message);
+  return summary.outcome;
+}
+
+}  // namespace
+
+std::string versions_text() {
+  return "shardmill " SHARDMILL_VERSION ", LibTorch " TORCH_VERSION ", " + comm::mpi_info().library + ", HDF5 " +
+         store::hdf5_version();
+}
+
+void run_rank(const RankOptions& options) {
+  catch_signals();
+  std::unique_ptr<comm::World> world;
+  try {
+    arm_crash_points(comm::placement_from_environment().rank);
+    world = std::make_unique<comm::World>();
+  } catch (const Error& error) {
+    print_error(error.what());
+    std::_Exit(to_int(error.exit_code()));
+  }
+  // Threads may hang in a model, so after an error the process leaves without waiting for anything: never destroyed.
+  auto* life = new RankLife(*world, options);
+  try {
+    const ExitCode code = life->live();
+    ExitCode result = code;
+    if (Driver* driver = life->driver()) result = conclude(*driver, options);
+    life->flush();
+    const bool clean = code == ExitCode::done || code == ExitCode::quarantined;
+    if (clean) life->stop_pipeline();
+    world->leave(to_int(result), clean);
+  } catch (const Error& error) {
+    report::log_info(std::string("leaving: ") + error.what());
+    if (world->rank() == 0) print_error(error.what());
+    life->dismiss(error.exit_code());
+    world->leave(to_int(error.exit_code()), false);
+  } catch (const std::exception& error) {
+    report::log_info(std::string("leaving: ") + error.what());
+    print_error(error.what());
+    life->dismiss(ExitCode::failed);
+    world->leave(to_int(ExitCode::failed), false);
+  }
+}
+
+}  // namespace shardmill::infer
