@@ -1,6 +1,7 @@
 # LibTorch as imported targets, without nvcc: find_package(Torch) of a CUDA build enables the CUDA language, which we do
 # not need since we compile no kernels.
 #
+#   LibTorch::headers   for compiling; only programs that are to load LibTorch link the next
 #   LibTorch::cpu    ATen, TorchScript, nativert, AOTInductor on the CPU
 #   LibTorch::cuda   the same with CUDA (only if SHARDMILL_WITH_CUDA)
 #
@@ -24,10 +25,11 @@ find_package_handle_standard_args(LibTorch REQUIRED_VARS LibTorch_DIR_ROOT LibTo
   REASON_FAILURE_MESSAGE "set Torch_ROOT to a LibTorch folder, or SHARDMILL_VENV to a Python environment with torch")
 
 if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
-  add_library(LibTorch::cpu INTERFACE IMPORTED)
-  target_include_directories(LibTorch::cpu SYSTEM INTERFACE
+  add_library(LibTorch::headers INTERFACE IMPORTED)
+  target_include_directories(LibTorch::headers SYSTEM INTERFACE
     ${LibTorch_DIR_ROOT}/include ${LibTorch_DIR_ROOT}/include/torch/csrc/api/include)
-  target_link_libraries(LibTorch::cpu INTERFACE ${LibTorch_CPU} ${LibTorch_C10})
+  add_library(LibTorch::cpu INTERFACE IMPORTED)
+  target_link_libraries(LibTorch::cpu INTERFACE LibTorch::headers ${LibTorch_CPU} ${LibTorch_C10})
   # What libtorch_cpu itself needs (a CUDA build's cupti, cudart) lies in folders that its own RUNPATH names.
   target_link_options(LibTorch::cpu INTERFACE "LINKER:--allow-shlib-undefined")
 endif()
@@ -49,9 +51,15 @@ if(SHARDMILL_WITH_CUDA AND NOT TARGET LibTorch::cuda)
   find_library(CUDA_RUNTIME_LIBRARY NAMES cudart libcudart.so.13 libcudart.so.12 NAMES_PER_DIR
     HINTS ${_cuda_hints} $ENV{CUDA_HOME} /usr/local/cuda PATH_SUFFIXES lib lib64 REQUIRED)
   add_library(LibTorch::cuda INTERFACE IMPORTED)
-  target_include_directories(LibTorch::cuda SYSTEM INTERFACE ${CUDA_RUNTIME_INCLUDE_DIR})
+  target_include_directories(LibTorch::headers SYSTEM INTERFACE ${CUDA_RUNTIME_INCLUDE_DIR})
   # torch_cuda registers itself when it is loaded, and nothing names a symbol of it.
   target_link_libraries(LibTorch::cuda INTERFACE LibTorch::cpu
     "-Wl,--no-as-needed" ${LibTorch_CUDA} "-Wl,--as-needed" ${LibTorch_C10_CUDA} ${CUDA_RUNTIME_LIBRARY})
+endif()
+# What a program that runs models links.
+if(SHARDMILL_WITH_CUDA)
+  set(SHARDMILL_TORCH LibTorch::cuda)
+else()
+  set(SHARDMILL_TORCH LibTorch::cpu)
 endif()
 message(STATUS "LibTorch ${LibTorch_VERSION}; GPU support: ${SHARDMILL_WITH_CUDA}")
