@@ -49,7 +49,7 @@ make_venv() {
   say "installing LibTorch and Open MPI into $venv (once; 3 GB to download, 5 GB on disk)"
   rm -rf "$new"
   {
-    /usr/bin/python3 -m venv "$new" &&
+    /usr/bin/python3 -m venv --prompt shardmill "$new" &&
       "$new/bin/python" -m pip install --disable-pip-version-check --retries 5 -r "$root/setup/requirements.txt" &&
       { grep -lIF "$new" "$new"/bin/* || true; } | xargs -r sed -i "s|$new|$venv|g"
   } >"$log" 2>&1 </dev/null || fail_with "$log" "pip could not install what setup/requirements.txt lists"
