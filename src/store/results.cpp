@@ -42,13 +42,11 @@ class Metadata {
     return {extents.begin(), extents.end()};
   }
 
-  // Where the dataset's bytes lie in the file. An empty dataset has no place.
-  std::uint64_t offset(hid_t dataset, const std::string& name, bool empty) {
+  // Where the dataset's bytes lie in the file; it must have so many. An empty dataset has no place.
+  std::uint64_t offset(hid_t dataset, const std::string& name, std::uint64_t bytes) {
+    if (bytes == 0) return 0;
     const haddr_t offset = H5Dget_offset(dataset);
-    if (offset == HADDR_UNDEF) {
-      if (empty) return 0;
-      refuse(name);
-    }
+    if (offset == HADDR_UNDEF || H5Dget_storage_size(dataset) != bytes) refuse(name);
     return offset;
   }
 
@@ -71,8 +69,9 @@ Results::Results(Disk& disk, const std::filesystem::path& path, Open how) : file
   layout_.versions = metadata.text("shardmill/versions");
   auto place = [&](const std::string& name, std::uint64_t row_bytes) {
     const Hdf5Handle dataset = metadata.open(name);
-    const std::int64_t rows = metadata.dims(dataset.get()).at(0);
-    return Place{metadata.offset(dataset.get(), name, rows == 0), row_bytes, rows};
+    const std::vector<std::int64_t> dims = metadata.dims(dataset.get());
+    if (dims.size() != 1) metadata.refuse(name);
+    return Place{metadata.offset(dataset.get(), name, static_cast<std::uint64_t>(dims[0]) * row_bytes), row_bytes, dims[0]};
   };
   status_ = place("shardmill/record_status", 1);
   shards_ = place("shardmill/shards", sizeof(ShardRow));
@@ -89,8 +88,8 @@ Results::Results(Disk& disk, const std::filesystem::path& path, Open how) : file
     output.shape = metadata.dims(dataset.get());
     if (output.shape.empty() || output.shape.front() != layout_.records) metadata.refuse(output.name);
     output.shape.erase(output.shape.begin());
-    outputs_.push_back({metadata.offset(dataset.get(), output.name, layout_.records == 0 || output.row_bytes() == 0),
-                        output.row_bytes(), layout_.records});
+    const std::uint64_t bytes = static_cast<std::uint64_t>(layout_.records) * output.row_bytes();
+    outputs_.push_back({metadata.offset(dataset.get(), output.name, bytes), output.row_bytes(), layout_.records});
     layout_.outputs.push_back(std::move(output));
   }
   // The plan is told by the shard table's first row; a file under construction has none yet.

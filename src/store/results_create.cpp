@@ -119,35 +119,39 @@ std::uint64_t results_bytes(const ResultsLayout& layout) {
          static_cast<std::uint64_t>(quarantine_capacity(layout)) * sizeof(QuarantineRow) + layout.job_yaml.size() + 8192;
 }
 
+namespace {
+
+void make_at(Disk& disk, const std::filesystem::path& path, const ResultsLayout& layout) {
+  // Before HDF5 writes anything: is the place writable, and is there room for the whole file?
+  disk.open(path, Open::create)->reserve(results_bytes(layout));
+  write_metadata(path, layout);
+  crash_point("during-results");
+  const auto file = disk.open(path, Open::write);
+  file->reserve(file->size());  // HDF5 cut it to what it uses; take all of that for good
+  file->sync();
+  Results results(disk, path, Open::write);
+  for (std::int64_t shard = 0; shard < layout.shards(); ++shard) {
+    const std::int64_t first = shard * layout.shard_size;
+    results.write_shard(shard, {first, std::min(layout.shard_size, layout.records - first), 0, 0, -1, 0});
+  }
+  results.sync();
+}
+
+}  // namespace
+
 void create_results(Disk& disk, const std::filesystem::path& path, const ResultsLayout& layout) {
   quiet_hdf5();
   crash_point("before-results");
   const std::filesystem::path temporary = path.string() + ".tmp";
   disk.remove(temporary);
-  {
-    // Before HDF5 writes anything: is the place writable, and is there room for the whole file?
-    const auto file = disk.open(temporary, Open::create);
-    try {
-      file->reserve(results_bytes(layout));
-    } catch (...) {
-      disk.remove(temporary);
-      throw;
-    }
+  try {
+    make_at(disk, temporary, layout);
+    disk.rename(temporary, path);
+  } catch (...) {
+    std::error_code ignored;  // the first failure is the one to tell
+    std::filesystem::remove(temporary, ignored);
+    throw;
   }
-  write_metadata(temporary, layout);
-  crash_point("during-results");
-  const auto file = disk.open(temporary, Open::write);
-  file->reserve(file->size());  // HDF5 cut it to what it uses; take all of that for good
-  file->sync();
-  {
-    Results results(disk, temporary, Open::write);
-    for (std::int64_t shard = 0; shard < layout.shards(); ++shard) {
-      const std::int64_t first = shard * layout.shard_size;
-      results.write_shard(shard, {first, std::min(layout.shard_size, layout.records - first), 0, 0, -1, 0});
-    }
-    results.sync();
-  }
-  disk.rename(temporary, path);
   disk.sync_folder(path.parent_path());
   crash_point("after-results");
 }
