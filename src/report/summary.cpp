@@ -1,5 +1,6 @@
 #include "report/summary.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -64,9 +65,12 @@ std::string to_json(const Summary& s, std::string_view state) {
 std::string to_table(const Summary& s, std::string_view state) {
   std::string table;
   auto line = [&table](const std::string& label, const std::string& value, const std::string& remark = "") {
-    char text[512];
-    std::snprintf(text, sizeof text, "  %-18s %-14s %s", label.c_str(), value.c_str(), remark.c_str());
-    std::string row = text;
+    // Not through a buffer of fixed size: a path may be long, and cut it is worth nothing.
+    std::string row = "  " + label;
+    row.resize(std::max<std::size_t>(row.size() + 1, 21), ' ');
+    row += value;
+    row.resize(std::max<std::size_t>(row.size() + 1, 36), ' ');
+    row += remark;
     row.erase(row.find_last_not_of(' ') + 1);
     table += row + "\n";
   };
@@ -109,8 +113,8 @@ std::string bytes_text(double bytes) {
 }
 
 std::string seconds_text(double seconds) {
-  if (seconds < 1) return format("%.0f ms", seconds * 1000);
-  if (seconds < 60) return format("%.1f s", seconds);
+  if (seconds < 0.9995) return format("%.0f ms", seconds * 1000);
+  if (seconds < 59.95) return format("%.1f s", seconds);
   const auto whole = static_cast<long long>(std::llround(seconds));
   if (whole < 3600) return std::to_string(whole / 60) + "m " + std::to_string(whole % 60) + "s";
   return std::to_string(whole / 3600) + "h " + std::to_string(whole % 3600 / 60) + "m";
