@@ -14,6 +14,12 @@ endif()
 
 set(MPI_CXX_SKIP_MPICXX ON)
 find_package(MPI REQUIRED COMPONENTS CXX)
+# Open MPI's compiler wrapper asks for DT_RUNPATH; cmake/Rooms.cmake says why our programs need DT_RPATH.
+get_target_property(_mpi_link_options MPI::MPI_CXX INTERFACE_LINK_OPTIONS)
+if(_mpi_link_options)
+  string(REPLACE "--enable-new-dtags" "--disable-new-dtags" _mpi_link_options "${_mpi_link_options}")
+  set_target_properties(MPI::MPI_CXX PROPERTIES INTERFACE_LINK_OPTIONS "${_mpi_link_options}")
+endif()
 find_package(Threads REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(yaml-cpp REQUIRED)
