@@ -106,6 +106,16 @@ struct GiveUp {
   friend bool operator==(const GiveUp&, const GiveUp&) = default;
 };
 
+// Answer to End. idle: no thread of the rank is in the model any more, so that it can leave by MPI_Finalize.
+struct Bye {
+  std::uint8_t idle = 1;
+  template <typename Archive>
+  void fields(Archive& archive) {
+    archive(idle);
+  }
+  friend bool operator==(const Bye&, const Bye&) = default;
+};
+
 // ---- coordinator -> rank --------------------------------------------------------------------------------------------
 
 // Results are ready to be written: the rank may ask for leases.
@@ -148,8 +158,18 @@ struct End {
   friend bool operator==(const End&, const End&) = default;
 };
 
+// After End and everybody's Bye: the process may go. clean: all together by MPI_Finalize; else each by itself.
+struct Leave {
+  std::uint8_t clean = 1;
+  template <typename Archive>
+  void fields(Archive& archive) {
+    archive(clean);
+  }
+  friend bool operator==(const Leave&, const Leave&) = default;
+};
+
 // The order is the wire's: append only, and raise wire_version when a field changes.
-using Message = std::variant<Hello, Ready, Alive, Progress, Finished, Failed, Returned, GiveUp, Welcome, Lease, Revoked, End>;
+using Message = std::variant<Hello, Ready, Alive, Progress, Finished, Failed, Returned, GiveUp, Welcome, Lease, Revoked, End, Bye, Leave>;
 
 std::vector<std::byte> encode(const Message& message);
 // Throws RankLost if the bytes are not a message of this version.

@@ -215,9 +215,14 @@ void Driver::act(const coordinator::Revoke& revoke) {
 
 void Driver::act(const coordinator::Kill& kill) {
   progress_.say("rank " + std::to_string(kill.rank) + " is taken for dead: " + kill.reason);
-  const auto hello = hello_.find(kill.rank);
-  // On another host it is fenced all the same: nothing that it says counts any more, and rows it writes are the same.
-  if (hello == hello_.end() || hello->second.host != world_.host() || kill.rank == world_.rank()) return;
+  report::log_info("rank " + std::to_string(kill.rank) + " is taken for dead: " + kill.reason);
+  kill_rank(kill.rank);
+}
+
+// On another host it is fenced all the same: nothing that it says counts any more, and rows it writes are the same.
+void Driver::kill_rank(int rank) {
+  const auto hello = hello_.find(rank);
+  if (hello == hello_.end() || hello->second.host != world_.host() || rank == world_.rank()) return;
   ::kill(static_cast<pid_t>(hello->second.pid), SIGKILL);
 }
 

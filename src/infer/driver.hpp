@@ -38,6 +38,8 @@ class Driver {
   bool ended() const { return outcome_.has_value(); }
   ExitCode outcome() const { return *outcome_; }
   const std::string& message() const { return message_; }
+  // Ends the process of a rank on this host; elsewhere it is only fenced.
+  void kill_rank(int rank);
   RunFiles& files() { return files_; }
   report::Summary summary() const;
 

@@ -61,6 +61,12 @@ void Pipeline::revoke(std::int64_t shard, std::int32_t attempt) {
   if (const LeasePtr held = found->second.lock()) held->revoked = true;
 }
 
+bool Pipeline::idle() {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(held_, [](const auto& entry) { return entry.second.expired(); });
+  return held_.empty();
+}
+
 void Pipeline::stop() {
   leases_.close();
   to_model_.close();

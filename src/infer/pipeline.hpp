@@ -34,6 +34,8 @@ class Pipeline {
   void add(const comm::Lease& lease);
   // The lease ends at the next batch; it is then Returned.
   void revoke(std::int64_t shard, std::int32_t attempt);
+  // No lease is being worked on.
+  bool idle();
   // Leaves off and joins the threads; waits for the batch in the model, at most.
   void stop();
 

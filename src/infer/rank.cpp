@@ -94,6 +94,27 @@ class RankLife {
     }
   }
 
+  // Everybody leaves together. True if by MPI_Finalize: nobody is dead, stopped or still busy in a model. A rank that does
+  // not answer within rank_timeout (it is stopped, say) is killed, or it would keep the others from leaving.
+  bool part() {
+    const std::chrono::duration<double> patience(options_.job.fault_tolerance.rank_timeout);
+    const auto deadline = Clock::now() + patience;
+    channel_.send(coordinator_, comm::Bye{static_cast<std::uint8_t>(pipeline_->idle() ? 1 : 0)});
+    while (!leave_) {
+      for (comm::Received& received : channel_.poll()) {
+        if (const auto* bye = std::get_if<comm::Bye>(&received.message)) byes_[received.from] = bye->idle != 0;
+        std::visit([this](const auto& message) { on(message); }, received.message);
+      }
+      for (const int rank : world_.newly_dead()) {
+        if (rank == coordinator_) return false;
+      }
+      if (driver_) send_leave(Clock::now() > deadline);
+      if (!driver_ && Clock::now() > deadline + patience) return false;
+      std::this_thread::sleep_for(shortest_nap);
+    }
+    return *leave_;
+  }
+
   Driver* driver() { return driver_.get(); }
   void stop_pipeline() { pipeline_->stop(); }
 
@@ -130,6 +151,18 @@ class RankLife {
     return busy;
   }
 
+  void send_leave(bool too_late) {
+    bool clean = !world_.any_dead();
+    for (int rank = 0; rank < world_.size(); ++rank) {
+      if (world_.is_dead(rank)) continue;
+      const auto bye = byes_.find(rank);
+      if (bye == byes_.end() && !too_late) return;
+      if (bye == byes_.end()) driver_->kill_rank(rank);
+      clean = clean && bye != byes_.end() && bye->second;
+    }
+    for (int rank = 0; rank < world_.size(); ++rank) channel_.send(rank, comm::Leave{static_cast<std::uint8_t>(clean ? 1 : 0)});
+  }
+
   void on_model_ready(const ModelReady& ready) {
     report::log_info("the model is loaded, on " + ready.device);
     ready_ = true;
@@ -160,6 +193,7 @@ class RankLife {
   }
   void on(const comm::Revoked& revoked) { pipeline_->revoke(revoked.shard, revoked.attempt); }
   void on(const comm::End& end) { end_ = static_cast<ExitCode>(end.exit_code); }
+  void on(const comm::Leave& leave) { leave_ = leave.clean != 0; }
   template <typename ForCoordinator>
   void on(const ForCoordinator&) {}
 
@@ -174,6 +208,8 @@ class RankLife {
   int coordinator_ = 0;
   bool ready_ = false;
   std::optional<ExitCode> end_;
+  std::map<int, bool> byes_;  // rank -> idle
+  std::optional<bool> leave_;
   Clock::time_point last_sign_ = Clock::now();
 };
 
@@ -218,8 +254,8 @@ void run_rank(const RankOptions& options) {
     const ExitCode code = life->live();
     ExitCode result = code;
     if (Driver* driver = life->driver()) result = conclude(*driver, options);
+    const bool clean = life->part();
     life->flush();
-    const bool clean = code == ExitCode::done || code == ExitCode::quarantined;
     if (clean) life->stop_pipeline();
     world->leave(to_int(result), clean);
   } catch (const Error& error) {

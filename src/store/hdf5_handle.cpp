@@ -3,7 +3,8 @@
 namespace shardmill::store {
 
 void quiet_hdf5() {
-  static const bool done = [] {
+  // The error stack, and whether it prints, is a thread's own in a thread-safe HDF5.
+  thread_local const bool done = [] {
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
     return true;
   }();

@@ -39,7 +39,7 @@ class Hdf5Handle {
   Close close_ = nullptr;
 };
 
-// Switches off HDF5's own printing to stderr, for this process. Idempotent.
+// Switches off HDF5's own printing to stderr, for the calling thread. Idempotent.
 void quiet_hdf5();
 
 // The innermost message of HDF5's current error stack ("unable to open file", "filter returned failure"), or "" if none.

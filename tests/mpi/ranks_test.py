@@ -1,0 +1,86 @@
+"""The same bits whatever runs them: 1 to 4 ranks, mpirun by hand, a rank killed or stopped on the way."""
+import json
+import os
+import pathlib
+import subprocess
+import unittest
+
+import h5py
+
+from harness import DIGITS, PROGRAM, SOURCE, ShardmillTest, interop, journal_lines
+
+
+class RanksTest(ShardmillTest):
+    def test_one_to_four_ranks_give_the_same_bits(self):
+        runs = [self.run_job(f"ranks-{n}", DIGITS, "-n", n) for n in (1, 2, 3, 4)]
+        for other in runs[1:]:
+            self.assert_same_results(runs[0], other)
+        self.assert_verifies(runs[0])
+
+    def test_results_equal_pytorch(self):
+        for job, model in ((DIGITS, "digits_cnn.pt"), (SOURCE / "jobs/digits-infer-pt2.yaml", "digits_cnn.pt2")):
+            run = self.run_job(f"run-{model}", job, "-n", 2)
+            code, said = interop("check_results.py", run, "--dataset", SOURCE / "data/digits.h5", "--model",
+                                 SOURCE / "data" / model, "--batch-size", 64, "--scale", 0.0625)
+            self.assertEqual(code, 0, said)
+
+    def test_accuracy_on_held_out_digits(self):
+        run = self.run_job("run", DIGITS, "-n", 2)
+        summary = json.loads((run / "summary.json").read_text())
+        self.assertGreaterEqual(summary["metrics"]["accuracy"], 0.97)
+        self.assertEqual(summary["utilization"], 1.0)
+        self.assertEqual(summary["records"], {"total": 1797, "done": 1797, "quarantined": 0, "recomputed": 0})
+
+    def test_mpirun_by_hand(self):
+        expected = self.run_job("expected", DIGITS, "-n", 1)
+        mpirun = os.environ.get("SHARDMILL_MPIRUN") or self.mpirun_of_doctor()
+        env = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_btl": "^ofi"}
+        outcome = self.shardmill(program=[mpirun, "--with-ft", "ulfm", "--oversubscribe", "-np", "3", PROGRAM, "run",
+                                          DIGITS, "--run-dir", self.folder / "by-hand"], env=env)
+        self.assertEqual(outcome.code, 0, outcome.stderr)
+        self.assertIn("29 of 29 tasks", outcome.stdout)
+        self.assert_same_results(expected, self.folder / "by-hand")
+
+    def mpirun_of_doctor(self):
+        for line in self.shardmill("doctor").stdout.splitlines():
+            if line[6:].startswith("mpirun"):
+                return line[6:].split()[1]
+        return self.fail("doctor names no mpirun")
+
+    def test_a_killed_rank_changes_nothing(self):
+        expected = self.run_job("expected", DIGITS, "-n", 1)
+        for point in ("after-lease", "after-read", "mid-batch", "before-write", "after-write", "after-sync", "after-report"):
+            run = self.run_job(f"killed-{point}", DIGITS, "-n", 3, env={"SHARDMILL_CRASH_AT": f"{point}:1:2:SIGKILL"})
+            self.assert_same_results(expected, run)
+            self.assert_verifies(run)
+            summary = json.loads((run / "summary.json").read_text())
+            self.assertEqual(summary["faults"]["total"], 1, point)
+            self.assertEqual(summary["fault_tolerance"], 1.0, point)
+            self.assertEqual(summary["incarnations"], 1, point)
+
+    def test_two_ranks_killed_at_once(self):
+        expected = self.run_job("expected", DIGITS, "-n", 1)
+        run = self.run_job("two", DIGITS, "-n", 4, env={"SHARDMILL_CRASH_AT": "mid-batch:1:1,mid-batch:3:1"})
+        self.assert_same_results(expected, run)
+
+    def test_a_stopped_rank_is_killed_and_its_shards_go_on(self):
+        expected = self.run_job("expected", DIGITS, "-n", 1)
+        run = self.run_job("stopped", DIGITS, "-n", 3, "--set", "fault_tolerance.rank_timeout=1s",
+                           env={"SHARDMILL_CRASH_AT": "mid-batch:2:2:SIGSTOP"})
+        self.assert_same_results(expected, run)
+        self.assertTrue(any("rank_timeout" in line or "silent" in line for line in journal_lines(run)))
+
+    def test_embeddings(self):
+        if not (SOURCE / "data/generated/minilm.pt").exists():
+            made = subprocess.run([SOURCE / "data/make_minilm.sh"], capture_output=True, text=True, timeout=600, check=False)
+            self.assertEqual(made.returncode, 0, made.stdout + made.stderr)
+        # A thousand of the sentences: enough to compare, and seconds instead of a minute.
+        run = self.run_job("embed", SOURCE / "jobs/embed-sentences.yaml", "-n", 2, "--set", "dataset.range={first: 0, last: 320}",
+                           timeout=100)
+        with h5py.File(run / "results.h5") as results:
+            self.assertEqual(results["embedding"].shape, (320, 384))
+        self.assert_verifies(run)
+
+
+if __name__ == "__main__":
+    unittest.main()
