@@ -1,6 +1,8 @@
 // shardmill resume RUN: goes on from what the journal says is done, with any number of ranks.
+#include <chrono>
 #include <cstdio>
 #include <memory>
+#include <thread>
 
 #include "cli/commands.hpp"
 #include "cli/launcher.hpp"
@@ -16,12 +18,20 @@ struct ResumeOptions {
   LaunchOptions launch;
 };
 
+// A run that was killed a moment ago takes a moment to die: large processes give up their files late.
+bool in_use(const store::RunFolder& folder) {
+  for (int tries = 0; store::journal_in_use(store::posix_disk(), folder.journal()); ++tries) {
+    if (tries == 30) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  return false;
+}
+
 ExitCode resume(const ResumeOptions& options) {
   const store::RunFolder folder = store::open_run(options.run);
   const job::Job job = job::load_job(folder.job());
   if (const auto record = infer::read_run(folder, job.batch_size)) {
-    std::error_code error;
-    if (std::filesystem::exists(folder.journal(), error) && store::journal_in_use(store::posix_disk(), folder.journal())) {
+    if (in_use(folder)) {
       throw UsageError(folder.path.string() + " is running; `shardmill status` shows how far it is");
     }
     const auto& ended = record->ledger.ended();

@@ -353,7 +353,7 @@ void Coordinator::grant(Rank rank, ShardId shard, bool suspect) {
 // The shard that has been out longest with one rank only, once it takes clearly longer than shards do.
 std::optional<ShardId> Coordinator::straggler() const {
   if (committed_ == 0) return std::nullopt;
-  const Seconds patience = 2 * committed_seconds_ / static_cast<double>(committed_);
+  const Seconds patience = std::max(policy_.straggler_patience, 2 * committed_seconds_ / static_cast<double>(committed_));
   std::optional<ShardId> slowest;
   Seconds oldest = now_ - patience;
   for (const auto& [shard, leases] : leases_) {

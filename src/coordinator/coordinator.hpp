@@ -23,6 +23,8 @@ struct Policy {
   int max_attempts = 3;
   Seconds shard_timeout = 300;  // a rank with leases that reports no progress for so long is dead
   Seconds rank_timeout = 10;    // a rank that says nothing at all for so long is dead
+  // A lease is never doubled before this time: a dead rank is noticed sooner, and less is not worth computing twice.
+  Seconds straggler_patience = 0.25;
   bool fail_on_bad_record = false;
   std::int64_t batch_size = 1;
 };

@@ -1,5 +1,6 @@
 #include "infer/rank.hpp"
 
+#include <sys/prctl.h>
 #include <torch/headeronly/version.h>
 #include <unistd.h>
 
@@ -213,6 +214,12 @@ class RankLife {
   Clock::time_point last_sign_ = Clock::now();
 };
 
+// A rank whose mpirun is gone must not work on: it would hold the run against the next mpirun.
+void die_with_launcher() {
+  const bool launched = comm::placement_from_environment().size > 0;
+  if (launched && ::getppid() != 1) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 // summary.json, the table, the last word.
 ExitCode conclude(Driver& driver, const RankOptions& options) {
   report::Summary summary = driver.summary();
@@ -240,6 +247,7 @@ std::string versions_text() {
 
 void run_rank(const RankOptions& options) {
   catch_signals();
+  die_with_launcher();
   std::unique_ptr<comm::World> world;
   try {
     arm_crash_points(comm::placement_from_environment().rank);

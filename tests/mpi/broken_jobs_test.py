@@ -12,7 +12,8 @@ import numpy as np
 from harness import DIGITS, SOURCE, ShardmillTest
 
 STACK = re.compile(r"terminate called|what\(\)|Traceback|frame #|C\+\+ exception|Exception raised from|\[0x|HDF5-DIAG|yaml-cpp|core dumped")
-PLACED = re.compile(r"^\S*:\d+(:\d+)?: .+|^--set .+|^\S+\.yaml: .+|^shardmill: .+")
+# file:line:column, or the file or the option as a whole, or (what only shows when ranks have started) the program.
+PLACED = re.compile(r"^\S+(:\d+:\d+)?: .+|^--(set|profile) .+|^shardmill: .+")
 
 
 class BrokenJobsTest(ShardmillTest):

@@ -51,7 +51,7 @@ class CommandsTest(ShardmillTest):
     def test_record_range_and_outputs(self):
         whole = self.run_job("whole", DIGITS, "-n", 2, "--set", "batch_size=50", "--set", "shard_size=100")
         part = self.run_job("part", DIGITS, "-n", 2, "--set", "batch_size=50", "--set", "shard_size=100", "--set",
-                            "dataset.range={first: 300, last: 700}", "--set", "outputs={best: {post: top_k, k: 3, dtype: int32}}")
+                            "dataset.range={first: 300, last: 700}", "--set", "metrics=", "--set", "outputs={best: {post: top_k, k: 3, dtype: int32}}")
         with h5py.File(whole / "results.h5") as a, h5py.File(part / "results.h5") as b:
             self.assertEqual(list(b), ["best", "shardmill"])
             self.assertEqual((b["best"].shape, b["best"].dtype), ((400, 3), np.int32))
@@ -59,7 +59,7 @@ class CommandsTest(ShardmillTest):
 
     def test_status_and_verify_while_it_runs(self):
         run = self.folder / "run"
-        process = start(PROGRAM, "run", self.many_digits(60_000), "--run-dir", run, "-n", 2, cwd=self.folder)
+        process = start(PROGRAM, "run", self.many_digits(200_000), "--run-dir", run, "-n", 2, cwd=self.folder)
         try:
             deadline = time.monotonic() + 30
             state = {}
@@ -104,6 +104,7 @@ class CommandsTest(ShardmillTest):
         while not (run / "results.h5").exists():
             time.sleep(0.01)
         kill_all(process)
+        time.sleep(0.5)
         with h5py.File(self.folder / "digits-60000.h5", "r+") as file:
             file["images"][0] = 1
         outcome = self.shardmill("resume", run)

@@ -41,14 +41,26 @@ def descendants(pid):
     return found
 
 
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def kill_all(process):
     """SIGKILL for the program and everything it started."""
-    for pid in [process.pid, *descendants(process.pid)]:
+    pids = [process.pid, *descendants(process.pid)]
+    for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
     process.communicate()
+    # A large process takes a moment to die, and holds its files and locks as long.
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(alive(pid) for pid in pids):
+        time.sleep(0.005)
 
 
 def ranks_of(process):
