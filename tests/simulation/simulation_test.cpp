@@ -55,7 +55,9 @@ TEST(Simulation, TenThousandRanks) {
   scenario.ranks = 10'000;
   scenario.slots = 2;
   scenario.plan = {800'000, 16};
-  scenario.policy = {3, 100, 10, false, 4};
+  scenario.policy = {};
+  scenario.policy.shard_timeout = 100;
+  scenario.policy.batch_size = 4;
   scenario.poison = {{1234, Poison::crashes}, {400'000, Poison::throws}, {799'999, Poison::hangs}};
   scenario.slow_share = 0.01;
   scenario.slowness = 8;

@@ -157,14 +157,15 @@ TEST(Silence, ARevokedLeaseDoesNotCountAgainstTheNext) {
 // All the dead are known before their shards are leased again: else the second would be charged with the first's shard.
 TEST(Silence, OfTwoRanksCostsEachShardOneAttempt) {
   Story story({20, 10});
-  story.start(3);
+  story.start(4);
   story.ready(0);
   story.ready(1, 2);
+  story.ready(3);  // idle, and silent too: it must not be given what the others held
   story.now += 10;
   story.ready(2, 0);
   story.tick(1);
   story.tick(1);
-  EXPECT_EQ(story.all<Kill>().size(), 2U);
+  EXPECT_EQ(story.all<Kill>().size(), 3U);
   EXPECT_EQ(story.entries<AttemptLost>().size(), 2U);
   EXPECT_EQ(story.granted(), "");
   EXPECT_EQ(story.coordinator().ledger().trouble(0)->attempts, 1);
@@ -223,6 +224,28 @@ TEST(Poison, FailsTheRunIfTheJobSaysSo) {
   ASSERT_TRUE(story.end());
   EXPECT_EQ(story.end()->outcome, ExitCode::failed);
   EXPECT_NE(story.end()->message.find("record 6 "), std::string::npos) << story.end()->message;
+}
+
+// A lease from before the verdict does not know of the row that is to be skipped.
+TEST(Poison, OnceFoundEndsTheOtherLeaseOfItsShard) {
+  Story story({20, 10}, policy_of(2, 5));
+  story.start(4);
+  for (Rank rank = 0; rank < 4; ++rank) story.ready(rank);
+  story.now += 1;
+  story.finish(1, 1);
+  story.tick(5);
+  ASSERT_EQ(story.granted(), "0>1");  // rank 0 is slow
+  story.progress(1, 0, 0, 0);
+  story.dies(1);
+  ASSERT_EQ(story.granted(), "0>2");
+  ASSERT_TRUE(story.grant_of(0)->careful);
+  story.progress(2, 0, 0, 0);
+  story.dies(2);
+  ASSERT_TRUE(story.entries<AttemptLost>().at(0).skip);
+  ASSERT_EQ(story.all<Revoke>().size(), 1U);
+  EXPECT_EQ(story.all<Revoke>()[0].rank, 0);
+  ASSERT_TRUE(story.grant_of(0));
+  EXPECT_EQ(story.grant_of(0)->skip.size(), 1U);
 }
 
 TEST(Poison, IsNotFoundInADeathBeforeTheLeaseWasBegun) {
