@@ -25,6 +25,8 @@ std::vector<Message> every_kind() {
       Lease{1, 2, 64, 1, 1, {{7, "signal 9"}}},
       Revoked{1, 2},
       End{75},
+      Bye{0},
+      Leave{1},
   };
 }
 
