@@ -1,9 +1,9 @@
 // One file a command. Each adds its word to the program and sets `action` when that word was given.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <functional>
+
+#include <CLI/CLI.hpp>
 
 #include "job/exit_codes.hpp"
 

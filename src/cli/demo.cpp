@@ -19,17 +19,20 @@ ExitCode demo() {
   const job::Job job = load_and_check(options);
   const std::filesystem::path dir = std::filesystem::absolute("runs/" + store::new_run_name("runs", "demo"));
   const store::RunFolder folder = store::create_run(store::posix_disk(), dir, job.resolved_yaml);
-  std::printf("%s: a CNN over real handwritten digits, on 3 ranks.\nRank 1 will be killed with SIGKILL in its second batch.\n\n",
-              options.file.c_str());
+  std::printf(
+      "%s: a CNN over real handwritten digits, on 3 ranks.\nRank 1 will be killed with SIGKILL in its second "
+      "batch.\n\n",
+      options.file.c_str());
   std::fflush(stdout);
   ::setenv("SHARDMILL_CRASH_AT", "mid-batch:1:2:SIGKILL", 1);
   LaunchOptions launch_options;
   launch_options.ranks = 3;
   const ExitCode outcome = launch(job, folder, launch_options);
   if (outcome == ExitCode::done) {
-    std::printf("\nEvery record is there, exactly once: `shardmill verify %s` recomputes the checksums,\n"
-                "h5py opens %s.\n",
-                std::filesystem::relative(folder.path).c_str(), std::filesystem::relative(folder.results()).c_str());
+    std::printf(
+        "\nEvery record is there, exactly once: `shardmill verify %s` recomputes the checksums,\n"
+        "h5py opens %s.\n",
+        std::filesystem::relative(folder.path).c_str(), std::filesystem::relative(folder.results()).c_str());
   }
   return outcome;
 }

@@ -6,10 +6,13 @@
 namespace shardmill::cli {
 
 int front_main(int argc, char** argv) {
-  CLI::App app("Batch inference over MPI ranks, from one YAML job file to HDF5. Whatever dies, no record is lost.", "shardmill");
+  CLI::App app("Batch inference over MPI ranks, from one YAML job file to HDF5. Whatever dies, no record is lost.",
+               "shardmill");
   app.set_version_flag("--version", "shardmill " SHARDMILL_VERSION);
   app.require_subcommand(1);
-  app.footer("Exit codes: 0 done, 1 failed, 2 bad job file or usage, 3 done with records in quarantine, 75 stopped and resumable.");
+  app.footer(
+      "Exit codes: 0 done, 1 failed, 2 bad job file or usage, 3 done with records in quarantine, 75 stopped and "
+      "resumable.");
   Action action;
   add_run(app, action);
   add_resume(app, action);

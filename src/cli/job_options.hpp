@@ -1,11 +1,11 @@
 // The options that say which job: shared by every command that takes a job file.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <filesystem>
 #include <string>
 #include <vector>
+
+#include <CLI/CLI.hpp>
 
 #include "job/job.hpp"
 

@@ -1,12 +1,5 @@
 #include "cli/launcher.hpp"
 
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -16,6 +9,13 @@
 #include <cstring>
 #include <filesystem>
 #include <vector>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "cli/places.hpp"
 #include "infer/run_files.hpp"
@@ -77,7 +77,8 @@ std::vector<std::string> command_line(const store::RunFolder& folder, int ranks,
 #if SHARDMILL_MPI_IS_OPENMPI
   words.insert(words.end(), {"--oversubscribe", "--bind-to", "none"});
 #endif
-  words.insert(words.end(), {"-np", std::to_string(ranks), rank_program().string(), "run-folder", folder.path.string()});
+  words.insert(words.end(),
+               {"-np", std::to_string(ranks), rank_program().string(), "run-folder", folder.path.string()});
   words.insert(words.end(), {"--progress", options.quiet ? "none" : ::isatty(STDOUT_FILENO) != 0 ? "bar" : "lines"});
   if (options.quiet) words.emplace_back("--no-summary");
   return words;
@@ -130,7 +131,8 @@ class ErrorStream {
 // One mpirun, from start to end. Its exit code (128 + signal if one ended it), for the message only.
 int run_once(const std::vector<std::string>& words, ErrorStream& errors) {
   std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw StoreError(std::string("cannot start mpirun: ") + std::strerror(errno));
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0)
+    throw StoreError(std::string("cannot start mpirun: ") + std::strerror(errno));
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
@@ -173,7 +175,7 @@ int choose_ranks(const job::Job& job, int asked) {
 
 ExitCode launch(const job::Job& job, const store::RunFolder& folder, const LaunchOptions& options) {
   const int ranks = choose_ranks(job, options.ranks);
-  const std::vector<std::string> words = command_line(folder, ranks, options);
+  const std::vector<std::string> words = command_line(folder, ranks + job.fault_tolerance.spares, options);
   struct sigaction action {};
   action.sa_handler = pass_on;
   action.sa_flags = SA_RESTART;
@@ -187,14 +189,19 @@ ExitCode launch(const job::Job& job, const store::RunFolder& folder, const Launc
     // A journal that has not grown ends with an earlier mpirun's last word.
     const bool news = journal_bytes(folder) != before;
     if (const auto record = infer::read_run(folder, job.batch_size); news && record && record->ledger.ended()) {
-      return record->ledger.ended()->outcome;
+      const ExitCode outcome = record->ledger.ended()->outcome;
+      // Done, but killed before it could say so: the next mpirun finds nothing to compute and writes the summary.
+      std::error_code error;
+      const bool whole = outcome == ExitCode::done || outcome == ExitCode::quarantined;
+      if (!whole || std::filesystem::exists(folder.summary(), error) || restarts > 0) return outcome;
     }
     const std::string ended = "mpirun ended (exit code " + std::to_string(code) + ") before the run was done";
     const std::string resume = "`shardmill resume " + folder.path.string() + "` goes on from what is durable";
     if (errors.told()) return ExitCode::failed;
     if (stops_asked > 0) throw Preempted("stopped; " + resume);
     if (restarts >= job.fault_tolerance.max_restarts) {
-      throw RankLost(ended + ", " + std::to_string(restarts + 1) + " times; see " + folder.logs().string() + "; " + resume);
+      throw RankLost(ended + ", " + std::to_string(restarts + 1) + " times; see " + folder.logs().string() + "; " +
+                     resume);
     }
     std::fprintf(stderr, "shardmill: %s; starting it again (%d of %d)\n", ended.c_str(), restarts + 1,
                  job.fault_tolerance.max_restarts);

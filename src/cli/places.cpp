@@ -1,9 +1,9 @@
 #include "cli/places.hpp"
 
-#include <unistd.h>
-
 #include <cstdlib>
 #include <string>
+
+#include <unistd.h>
 
 #include "job/error.hpp"
 

@@ -9,7 +9,8 @@ namespace shardmill::cli {
 
 void add_plan(CLI::App& app, Action& action) {
   auto options = std::make_shared<JobOptions>();
-  CLI::App* command = app.add_subcommand("plan", "Show shards, batches, bytes and memory of a job; no record is computed");
+  CLI::App* command =
+      app.add_subcommand("plan", "Show shards, batches, bytes and memory of a job; no record is computed");
   add_job_options(*command, *options);
   command->callback([options, &action] {
     action = [options]() -> ExitCode {

@@ -1,10 +1,10 @@
 #include "cli/program.hpp"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+
+#include <unistd.h>
 
 #include "cli/places.hpp"
 #include "comm/placement.hpp"

@@ -1,10 +1,10 @@
 // What both programs do around their commands.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include <string>
 #include <vector>
+
+#include <CLI/CLI.hpp>
 
 #include "cli/commands.hpp"
 

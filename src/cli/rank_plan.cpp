@@ -17,9 +17,10 @@ void print(const job::Job& job, const infer::PlanReport& plan) {
   using report::with_commas;
   auto line = [](const char* label, const std::string& value) { std::printf("  %-10s %s\n", label, value.c_str()); };
   std::printf("%s: nothing is run\n", job.name.c_str());
-  line("records", with_commas(plan.records) + ", " + bytes_text(static_cast<double>(plan.input_bytes)) + " from " + job.dataset.path.string());
-  line("shards", with_commas(plan.shards) + " of " + with_commas(plan.shard_size) + " records, " + with_commas(plan.batches) +
-                     " batches of up to " + with_commas(job.batch_size));
+  line("records", with_commas(plan.records) + ", " + bytes_text(static_cast<double>(plan.input_bytes)) + " from " +
+                      job.dataset.path.string());
+  line("shards", with_commas(plan.shards) + " of " + with_commas(plan.shard_size) + " records, " +
+                     with_commas(plan.batches) + " batches of up to " + with_commas(job.batch_size));
   for (const store::OutputLayout& output : plan.outputs) {
     std::string shape = with_commas(plan.records);
     for (const std::int64_t extent : output.shape) shape += " x " + std::to_string(extent);

@@ -44,7 +44,8 @@ void add_rank_run(CLI::App& app, Action& action) {
     action = [job, run_dir, quiet]() -> ExitCode {
       infer::RankOptions options;
       options.job = load_and_check(*job);
-      options.run_dir = std::filesystem::absolute(run_dir->empty() ? "runs/" + store::new_run_name("runs", options.job.name) : *run_dir);
+      options.run_dir = std::filesystem::absolute(
+          run_dir->empty() ? "runs/" + store::new_run_name("runs", options.job.name) : *run_dir);
       options.fresh = true;
       options.progress = *quiet ? report::ProgressStyle::none : report::ProgressStyle::lines;
       options.print_summary = !*quiet;

@@ -10,7 +10,8 @@ namespace shardmill::cli {
 void add_validate(CLI::App& app, Action& action) {
   auto options = std::make_shared<JobOptions>();
   auto show = std::make_shared<bool>(false);
-  CLI::App* command = app.add_subcommand("validate", "Check a job file, its dataset and its model, without running anything");
+  CLI::App* command =
+      app.add_subcommand("validate", "Check a job file, its dataset and its model, without running anything");
   add_job_options(*command, *options);
   command->add_flag("--show", *show, "Print the job as it is resolved: profile, overrides, environment and defaults");
   command->callback([options, show, &action] {

@@ -1,9 +1,10 @@
 // shardmill verify RUN: recomputes every checksum of the results.
+#include "infer/verify.hpp"
+
 #include <cstdio>
 #include <memory>
 
 #include "cli/commands.hpp"
-#include "infer/verify.hpp"
 #include "job/load.hpp"
 #include "report/summary.hpp"
 
@@ -14,7 +15,8 @@ ExitCode verify(const std::string& run) {
   const store::RunFolder folder = store::open_run(run);
   const infer::Verification found = infer::verify_run(job::load_job(folder.job()), folder);
   for (const std::string& problem : found.problems) std::fprintf(stderr, "shardmill: error: %s\n", problem.c_str());
-  const std::string done = report::with_commas(found.shards_checked) + " of " + report::with_commas(found.shards) + " shards";
+  const std::string done =
+      report::with_commas(found.shards_checked) + " of " + report::with_commas(found.shards) + " shards";
   if (!found.problems.empty()) {
     std::printf("%s: checked %s, %zu problems\n", folder.path.c_str(), done.c_str(), found.problems.size());
     return ExitCode::failed;

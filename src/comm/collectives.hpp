@@ -26,8 +26,8 @@ class Collectives {
  public:
   virtual ~Collectives() = default;
   virtual void broadcast(void* data, std::size_t bytes, int root) = 0;
-  // Element-wise sum in place, in no fixed order: fast, but the bits may depend on the number of ranks. float32, float64,
-  // int32, int64; NCCL also float16 and bfloat16.
+  // Element-wise sum in place, in no fixed order: fast, but the bits may depend on the number of ranks. float32,
+  // float64, int32, int64; NCCL also float16 and bfloat16.
   virtual void all_reduce_sum(void* data, std::size_t count, DType dtype) = 0;
   // all: size() * bytes, in the order of the ranks.
   virtual void all_gather(const void* mine, std::size_t bytes, void* all) = 0;
@@ -37,9 +37,9 @@ class Collectives {
 
 std::unique_ptr<Collectives> make_mpi_collectives(World& world);
 
-// Throws RankLost if this build has no NCCL, if the library loaded is not of the version compiled against, or if not all
-// ranks come together within `deadline`. A call that takes longer than `deadline` (a rank is gone, which NCCL does not
-// notice) aborts the communicator and throws RankLost. Method: non-blocking communicators, NVIDIA NCCL User Guide,
+// Throws RankLost if this build has no NCCL, if the library loaded is not of the version compiled against, or if not
+// all ranks come together within `deadline`. A call that takes longer than `deadline` (a rank is gone, which NCCL does
+// not notice) aborts the communicator and throws RankLost. Method: non-blocking communicators, NVIDIA NCCL User Guide,
 // "Fault tolerance".
 std::unique_ptr<Collectives> make_nccl_collectives(World& world, int device, std::chrono::milliseconds deadline);
 

@@ -22,7 +22,7 @@ class Writer {
 
  private:
   template <typename Number>
-    requires std::is_arithmetic_v<Number>
+  requires std::is_arithmetic_v<Number>
   void put(const Number& value) {
     const auto* data = reinterpret_cast<const std::byte*>(&value);
     bytes_.insert(bytes_.end(), data, data + sizeof value);
@@ -68,10 +68,8 @@ class Reader {
     return here;
   }
   template <typename Number>
-    requires std::is_arithmetic_v<Number>
-  void get(Number& value) {
-    std::memcpy(&value, take(sizeof value), sizeof value);
-  }
+  requires std::is_arithmetic_v<Number>
+  void get(Number& value) { std::memcpy(&value, take(sizeof value), sizeof value); }
   void get(std::string& text) {
     std::uint32_t size = 0;
     get(size);
@@ -103,6 +101,16 @@ Message read_kind(std::size_t kind, Reader& reader) {
 }
 
 }  // namespace
+
+bool is_for_coordinator(const Message& message) {
+  return std::visit(
+      []<typename Kind>(const Kind&) {
+        return std::is_same_v<Kind, Hello> || std::is_same_v<Kind, Ready> || std::is_same_v<Kind, Progress> ||
+               std::is_same_v<Kind, Finished> || std::is_same_v<Kind, Failed> || std::is_same_v<Kind, Returned> ||
+               std::is_same_v<Kind, GiveUp> || std::is_same_v<Kind, Bye>;
+      },
+      message);
+}
 
 std::vector<std::byte> encode(const Message& message) {
   Writer writer;

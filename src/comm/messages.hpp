@@ -47,6 +47,7 @@ struct Ready {
   }
   friend bool operator==(const Ready&, const Ready&) = default;
 };
+// From either side: nothing to say, but there.
 struct Alive {
   template <typename Archive>
   void fields(Archive&) {}
@@ -121,9 +122,11 @@ struct Bye {
 // Results are ready to be written: the rank may ask for leases.
 struct Welcome {
   std::string run_dir;
+  std::int64_t pid = 0;  // of the coordinator, for when it falls silent
+  std::string host;
   template <typename Archive>
   void fields(Archive& archive) {
-    archive(run_dir);
+    archive(run_dir, pid, host);
   }
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };
@@ -169,7 +172,11 @@ struct Leave {
 };
 
 // The order is the wire's: append only, and raise wire_version when a field changes.
-using Message = std::variant<Hello, Ready, Alive, Progress, Finished, Failed, Returned, GiveUp, Welcome, Lease, Revoked, End, Bye, Leave>;
+using Message = std::variant<Hello, Ready, Alive, Progress, Finished, Failed, Returned, GiveUp, Welcome, Lease, Revoked,
+                             End, Bye, Leave>;
+
+// Sent by ranks to their coordinator (Alive goes both ways and does not count).
+bool is_for_coordinator(const Message& message);
 
 std::vector<std::byte> encode(const Message& message);
 // Throws RankLost if the bytes are not a message of this version.

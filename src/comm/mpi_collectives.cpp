@@ -35,7 +35,8 @@ class MpiCollectives : public Collectives {
   void all_reduce_sum(void* data, std::size_t count, DType dtype) override {
     const MPI_Datatype type = mpi_type(dtype);
     in_pieces(count, [&](std::size_t at, int elements) {
-      check_mpi(MPI_Allreduce(MPI_IN_PLACE, static_cast<char*>(data) + at * size_of(dtype), elements, type, MPI_SUM, MPI_COMM_WORLD),
+      check_mpi(MPI_Allreduce(MPI_IN_PLACE, static_cast<char*>(data) + at * size_of(dtype), elements, type, MPI_SUM,
+                              MPI_COMM_WORLD),
                 "all-reduce");
     });
   }
@@ -55,8 +56,8 @@ class MpiCollectives : public Collectives {
     }
     for (const Transfer& send : sends) {
       in_pieces(send.bytes, [&](std::size_t at, int count) {
-        check_mpi(MPI_Isend(static_cast<char*>(send.data) + at, count, MPI_BYTE, send.peer, exchange_tag, MPI_COMM_WORLD,
-                            &requests.emplace_back()),
+        check_mpi(MPI_Isend(static_cast<char*>(send.data) + at, count, MPI_BYTE, send.peer, exchange_tag,
+                            MPI_COMM_WORLD, &requests.emplace_back()),
                   "exchange");
       });
     }

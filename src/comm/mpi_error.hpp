@@ -1,9 +1,9 @@
 // MPI's return codes as exceptions. Only comm includes this.
 #pragma once
 
-#include <mpi.h>
-
 #include <string>
+
+#include <mpi.h>
 
 #include "job/error.hpp"
 

@@ -3,11 +3,11 @@
 
 #ifdef SHARDMILL_WITH_CUDA
 
-#include <cuda_runtime_api.h>
-#include <nccl.h>
-
 #include <string>
 #include <thread>
+
+#include <cuda_runtime_api.h>
+#include <nccl.h>
 
 #include "comm/mpi_error.hpp"
 #include "comm/nccl_info.hpp"
@@ -47,7 +47,8 @@ class NcclCollectives : public Collectives {
     check_cuda(cudaSetDevice(device), "choosing the GPU");
     check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
     ncclUniqueId id;
-    if (world.rank() == 0 && ncclGetUniqueId(&id) != ncclSuccess) throw RankLost("NCCL: cannot make a communicator's id");
+    if (world.rank() == 0 && ncclGetUniqueId(&id) != ncclSuccess)
+      throw RankLost("NCCL: cannot make a communicator's id");
     check_mpi(MPI_Bcast(&id, sizeof id, MPI_BYTE, 0, MPI_COMM_WORLD), "broadcasting NCCL's id");
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
@@ -72,7 +73,8 @@ class NcclCollectives : public Collectives {
   void exchange(std::span<const Transfer> sends, std::span<const Transfer> receives) override {
     ncclGroupStart();
     for (const Transfer& send : sends) ncclSend(send.data, send.bytes, ncclUint8, send.peer, comm_, stream_);
-    for (const Transfer& receive : receives) ncclRecv(receive.data, receive.bytes, ncclUint8, receive.peer, comm_, stream_);
+    for (const Transfer& receive : receives)
+      ncclRecv(receive.data, receive.bytes, ncclUint8, receive.peer, comm_, stream_);
     finish(ncclGroupEnd(), "exchange");
   }
 

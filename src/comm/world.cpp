@@ -1,8 +1,8 @@
 #include "comm/world.hpp"
 
-#include <unistd.h>
-
 #include <cstdio>
+
+#include <unistd.h>
 
 #include "comm/mpi_error.hpp"
 #include "comm/placement.hpp"

@@ -1,6 +1,7 @@
 #include "coordinator/coordinator.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "job/error.hpp"
@@ -22,10 +23,16 @@ Coordinator::Coordinator(Ledger ledger, Policy policy) : ledger_(std::move(ledge
 }
 
 Actions Coordinator::start(int ranks, std::int64_t unix_seconds, Seconds now) {
+  std::vector<Rank> all(static_cast<std::size_t>(ranks));
+  std::iota(all.begin(), all.end(), 0);
+  return start(all, unix_seconds, now);
+}
+
+Actions Coordinator::start(const std::vector<Rank>& alive_ranks, std::int64_t unix_seconds, Seconds now) {
   now_ = started_ = last_tick_ = now;
   actions_.clear();
-  record(Started{ledger_.incarnations() + 1, ranks, unix_seconds});
-  for (Rank rank = 0; rank < ranks; ++rank) handle(RankJoined{rank});
+  record(Started{ledger_.incarnations() + 1, static_cast<int>(alive_ranks.size()), unix_seconds});
+  for (const Rank rank : alive_ranks) handle(RankJoined{rank});
   // Attempt numbers of an earlier incarnation must never be taken for ours.
   next_attempt_ = ledger_.incarnations() % 2000 * 1'000'000 + 1;
   settle();
@@ -353,7 +360,8 @@ void Coordinator::grant(Rank rank, ShardId shard, bool suspect) {
 // The shard that has been out longest with one rank only, once it takes clearly longer than shards do.
 std::optional<ShardId> Coordinator::straggler() const {
   if (committed_ == 0) return std::nullopt;
-  const Seconds patience = std::max(policy_.straggler_patience, 2 * committed_seconds_ / static_cast<double>(committed_));
+  const Seconds patience =
+      std::max(policy_.straggler_patience, 2 * committed_seconds_ / static_cast<double>(committed_));
   std::optional<ShardId> slowest;
   Seconds oldest = now_ - patience;
   for (const auto& [shard, leases] : leases_) {
@@ -381,7 +389,11 @@ void Coordinator::handle(const RunFailed& event) { end(event.outcome, event.mess
 
 void Coordinator::settle() {
   if (run_ == RunState::ended) return;
-  if (ledger_.all_done()) {
+  if (ledger_.quarantined() > policy_.max_quarantined) {
+    end(ExitCode::failed,
+        std::to_string(ledger_.quarantined()) +
+            " records are in quarantine, more than max_quarantined: " + std::to_string(policy_.max_quarantined));
+  } else if (ledger_.all_done()) {
     const std::int64_t bad = ledger_.quarantined();
     end(bad > 0 ? ExitCode::quarantined : ExitCode::done,
         bad > 0 ? std::to_string(bad) + " records are in quarantine" : "");

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -26,6 +27,7 @@ struct Policy {
   // A lease is never doubled before this time: a dead rank is noticed sooner, and less is not worth computing twice.
   Seconds straggler_patience = 0.25;
   bool fail_on_bad_record = false;
+  std::int64_t max_quarantined = std::numeric_limits<std::int64_t>::max();  // with more the run fails
   std::int64_t batch_size = 1;
 };
 
@@ -35,6 +37,8 @@ class Coordinator {
   Coordinator(Ledger ledger, Policy policy);
 
   // The first call. Records the incarnation; ends at once if nothing is left to do.
+  Actions start(const std::vector<Rank>& alive, std::int64_t unix_seconds, Seconds now);
+  // Ranks 0 to ranks - 1.
   Actions start(int ranks, std::int64_t unix_seconds, Seconds now);
   Actions on(const Event& event, Seconds now);
 

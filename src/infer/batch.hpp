@@ -1,14 +1,14 @@
 // What passes between the stages of the pipeline.
 #pragma once
 
-#include <ATen/ATen.h>
-
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <ATen/ATen.h>
 
 #include "comm/messages.hpp"
 
@@ -24,8 +24,8 @@ struct HeldLease {
 };
 using LeasePtr = std::shared_ptr<HeldLease>;
 
-// Rows [row, row + count) of a shard, on their way through. `last` ends the lease, in one of three ways: all its rows have
-// passed; it was revoked (abandoned); or it cannot go on (failure).
+// Rows [row, row + count) of a shard, on their way through. `last` ends the lease, in one of three ways: all its rows
+// have passed; it was revoked (abandoned); or it cannot go on (failure).
 struct Batch {
   LeasePtr lease;
   std::int64_t row = 0;
@@ -33,8 +33,8 @@ struct Batch {
   bool last = false;
   bool abandoned = false;
   std::string failure;
-  std::vector<at::Tensor> tensors;     // [count, ...]: the inputs, and behind the model the outputs
-  std::vector<comm::BadRecord> bad;    // rows of the shard
+  std::vector<at::Tensor> tensors;   // [count, ...]: the inputs, and behind the model the outputs
+  std::vector<comm::BadRecord> bad;  // rows of the shard
 };
 
 }  // namespace shardmill::infer

@@ -1,8 +1,8 @@
 #include "infer/check.hpp"
 
-#include <unistd.h>
-
 #include <filesystem>
+
+#include <unistd.h>
 
 #include "dataset/record_source.hpp"
 #include "model/sniff.hpp"

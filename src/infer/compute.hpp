@@ -16,13 +16,13 @@ class Compute {
  public:
   Compute(const job::Job& job, model::Model& model) : job_(job), model_(model) {}
 
-  // Runs a batch of zeros of the job's batch size, and from then on knows the outputs. Throws ModelError with a sentence
-  // if the model does not take the dataset's records, or gives what cannot be stored.
+  // Runs a batch of zeros of the job's batch size, and from then on knows the outputs. Throws ModelError with a
+  // sentence if the model does not take the dataset's records, or gives what cannot be stored.
   const std::vector<store::OutputLayout>& probe(const std::vector<at::Tensor>& zeros);
 
-  // Inputs become outputs. A batch that throws is split in halves down to the record; a record that throws by itself, or
-  // whose output is not finite where the job says `finite: true`, is added to `bad` and its output is zero. A batch with
-  // rows to skip goes record by record, as the attempts did that found them.
+  // Inputs become outputs. A batch that throws is split in halves down to the record; a record that throws by itself,
+  // or whose output is not finite where the job says `finite: true`, is added to `bad` and its output is zero. A batch
+  // with rows to skip goes record by record, as the attempts did that found them.
   void run(Batch& batch);
 
  private:

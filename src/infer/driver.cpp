@@ -1,16 +1,18 @@
 #include "infer/driver.hpp"
 
-#include <signal.h>
-
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
 
+#include <signal.h>
+#include <unistd.h>
+
+#include "coordinator/entry.hpp"
+#include "infer/figures_summary.hpp"
 #include "job/crash_point.hpp"
 #include "job/error.hpp"
 #include "report/log.hpp"
-#include "coordinator/entry.hpp"
-#include "infer/figures_summary.hpp"
 
 namespace shardmill::infer {
 namespace {
@@ -27,7 +29,9 @@ std::vector<coordinator::BadRow> to_rows(const std::vector<comm::BadRecord>& rec
 struct ToEvent {
   int from;
   std::optional<coordinator::Event> operator()(const comm::Hello&) const { return coordinator::RankJoined{from}; }
-  std::optional<coordinator::Event> operator()(const comm::Ready& m) const { return coordinator::RankReady{from, m.slots}; }
+  std::optional<coordinator::Event> operator()(const comm::Ready& m) const {
+    return coordinator::RankReady{from, m.slots};
+  }
   std::optional<coordinator::Event> operator()(const comm::Alive&) const { return coordinator::Heartbeat{from}; }
   std::optional<coordinator::Event> operator()(const comm::Progress& m) const {
     return coordinator::Progressed{from, m.shard, m.attempt, m.durable, m.computed, to_rows(m.bad)};
@@ -41,7 +45,7 @@ struct ToEvent {
   std::optional<coordinator::Event> operator()(const comm::Returned& m) const {
     return coordinator::ShardReturned{from, m.shard, m.attempt};
   }
-  std::optional<coordinator::Event> operator()(const comm::GiveUp& m) const { 
+  std::optional<coordinator::Event> operator()(const comm::GiveUp& m) const {
     return coordinator::RunFailed{m.message, static_cast<ExitCode>(m.exit_code)};
   }
   template <typename ForRanks>
@@ -71,30 +75,35 @@ void Driver::model_ready(const ModelReady& ready, const std::string& versions) {
   files_.open_results(ready.outputs, versions);
   coordinator::Policy policy;
   policy.max_attempts = job_.fault_tolerance.max_attempts;
-  policy.shard_timeout = job_.fault_tolerance.shard_timeout;
+  // Every batch is a sign of progress, so a time limit for a batch is one for the time between two signs.
+  policy.shard_timeout = std::min(job_.fault_tolerance.shard_timeout,
+                                  job_.fault_tolerance.batch_timeout.value_or(job_.fault_tolerance.shard_timeout));
   policy.rank_timeout = job_.fault_tolerance.rank_timeout;
   policy.fail_on_bad_record = job_.fault_tolerance.on_bad_record == job::OnBadRecord::fail;
   policy.batch_size = job_.batch_size;
+  if (job_.fault_tolerance.max_quarantined) policy.max_quarantined = *job_.fault_tolerance.max_quarantined;
   coordinator_.emplace(files_.take_ledger(), policy);
   done_before_ = coordinator_->figures(now()).records_done;
   started_ = now();
-  due_ = coordinator_->start(world_.size(), std::time(nullptr), started_);
+  std::vector<int> alive;
   for (int rank = 0; rank < world_.size(); ++rank) {
-    if (world_.is_dead(rank)) feed(coordinator::RankDied{rank, "died while starting"});
+    if (!world_.is_dead(rank)) alive.push_back(rank);
   }
+  due_ = coordinator_->start(alive, std::time(nullptr), started_);
   carry_out();
   for (const auto& [rank, hello] : hello_) welcome(rank);
   for (const auto& [from, message] : std::exchange(early_, {})) receive(from, message);
 }
 
 void Driver::welcome(int rank) {
-  if (!ended()) channel_.send(rank, comm::Welcome{files_.folder().path.string()});
+  if (!ended()) channel_.send(rank, comm::Welcome{files_.folder().path.string(), ::getpid(), world_.host()});
 }
 
 void Driver::receive(int from, const comm::Message& message) {
   if (const auto* hello = std::get_if<comm::Hello>(&message)) {
     hello_[from] = *hello;
-    report::log_info("rank " + std::to_string(from) + " is up: pid " + std::to_string(hello->pid) + " on " + hello->host);
+    report::log_info("rank " + std::to_string(from) + " is up: pid " + std::to_string(hello->pid) + " on " +
+                     hello->host);
     if (coordinator_) welcome(from);
   }
   if (!coordinator_) {
@@ -110,7 +119,31 @@ void Driver::receive(int from, const comm::Message& message) {
     feed(coordinator::Heartbeat{from});
     return;
   }
+  if (const auto* ready = std::get_if<comm::Ready>(&message); ready != nullptr && is_spare(from)) {
+    spares_[from] = *ready;
+    feed(coordinator::Heartbeat{from});
+    call_spare();
+    return;
+  }
   if (const auto event = std::visit(ToEvent{from}, message)) feed(*event);
+}
+
+// The last ranks are the spares, until one is called.
+bool Driver::is_spare(int rank) const {
+  return rank != world_.rank() && rank >= world_.size() - job_.fault_tolerance.spares && !called_.contains(rank);
+}
+
+void Driver::call_spare() {
+  while (calls_open_ > 0 && !spares_.empty()) {
+    const auto [rank, ready] = *spares_.begin();
+    spares_.erase(spares_.begin());
+    if (world_.is_dead(rank)) continue;
+    called_.insert(rank);
+    --calls_open_;
+    progress_.say("spare rank " + std::to_string(rank) + " steps in");
+    report::log_info("spare rank " + std::to_string(rank) + " steps in");
+    feed(coordinator::RankReady{rank, ready.slots});
+  }
 }
 
 bool Driver::all_ready() const {
@@ -124,6 +157,9 @@ void Driver::rank_died(int rank) {
   progress_.say("rank " + std::to_string(rank) + " died; its shards go to the others");
   report::log_info("rank " + std::to_string(rank) + " died");
   if (coordinator_) feed(coordinator::RankDied{rank, "the process died"});
+  if (!is_spare(rank)) ++calls_open_;
+  spares_.erase(rank);
+  call_spare();
 }
 
 void Driver::feed(const coordinator::Event& event) {
@@ -135,12 +171,17 @@ void Driver::step() {
   if (ended() || !coordinator_) return;
   if (start_together_ && all_ready()) {
     start_together_ = false;
-    for (const auto& [rank, ready] : std::exchange(waiting_, {})) feed(coordinator::RankReady{rank, ready.slots});
+    for (const auto& [rank, ready] : std::exchange(waiting_, {})) receive(rank, ready);
   }
   if (now() - last_tick_ > tick_seconds) {
     last_tick_ = now();
     feed(coordinator::Tick{});
     progress_.update(progress_state(), last_tick_);
+  }
+  // The ranks watch their coordinator as it watches them.
+  if (now() - last_sign_ > job_.fault_tolerance.rank_timeout / 5) {
+    last_sign_ = now();
+    for (const auto& [rank, hello] : hello_) channel_.send(rank, comm::Alive{});
   }
   carry_out();
 }

@@ -1,9 +1,10 @@
-// The coordinator, live: messages and deaths in, leases out, the journal between. Runs on the coordinator's rank, in the
-// thread that does MPI; that rank's own pipeline talks to it like any other.
+// The coordinator, live: messages and deaths in, leases out, the journal between. Runs on the coordinator's rank, in
+// the thread that does MPI; that rank's own pipeline talks to it like any other.
 #pragma once
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,8 @@ class Driver {
   void act(const coordinator::Finish& finish);
   void welcome(int rank);
   bool all_ready() const;
+  bool is_spare(int rank) const;
+  void call_spare();
   report::ProgressState progress_state() const;
 
   comm::World& world_;
@@ -67,9 +70,13 @@ class Driver {
   // With crash points armed, leasing waits until every rank is ready, so that the rank to be hit has work by then.
   bool start_together_ = false;
   std::map<int, comm::Ready> waiting_;
+  std::map<int, comm::Ready> spares_;  // ready, and held back until somebody dies
+  std::set<int> called_;
+  int calls_open_ = 0;
   std::int64_t done_before_ = 0;
   double started_ = 0;
   double last_tick_ = 0;
+  double last_sign_ = 0;
   std::string device_;
   std::string versions_;
   std::optional<ExitCode> outcome_;

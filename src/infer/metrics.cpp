@@ -22,11 +22,13 @@ void widen(const std::vector<char>& bytes, std::vector<double>& values) {
 
 std::vector<double> read_output(store::Results& results, const std::string& name) {
   const auto& outputs = results.layout().outputs;
-  const auto found = std::find_if(outputs.begin(), outputs.end(), [&](const auto& output) { return output.name == name; });
+  const auto found =
+      std::find_if(outputs.begin(), outputs.end(), [&](const auto& output) { return output.name == name; });
   if (found == outputs.end()) throw StoreError("the results have no output '" + name + "'");
   std::int64_t elements = 1;
   for (const std::int64_t extent : found->shape) elements *= extent;
-  if (elements != 1) throw DataError("metrics need an output of one value a record; '" + name + "' has " + std::to_string(elements));
+  if (elements != 1)
+    throw DataError("metrics need an output of one value a record; '" + name + "' has " + std::to_string(elements));
   const std::int64_t records = results.layout().records;
   std::vector<char> bytes(static_cast<std::size_t>(records) * found->row_bytes());
   results.read_rows(static_cast<std::size_t>(found - outputs.begin()), 0, records, bytes.data());
@@ -92,7 +94,8 @@ std::vector<std::pair<std::string, double>> compute_metrics(const job::Job& job,
   for (const job::Metric& metric : job.metrics) {
     const std::vector<double> predicted = read_output(results, metric.output);
     const std::vector<double> target = dataset::read_column(job.dataset, metric.target);
-    const std::vector<double> mask = metric.mask ? dataset::read_column(job.dataset, *metric.mask) : std::vector<double>();
+    const std::vector<double> mask =
+        metric.mask ? dataset::read_column(job.dataset, *metric.mask) : std::vector<double>();
     double sum = 0;
     std::int64_t count = 0;
     for (std::size_t i = 0; i < predicted.size(); ++i) {
@@ -100,7 +103,8 @@ std::vector<std::pair<std::string, double>> compute_metrics(const job::Job& job,
       sum += error_of(metric.type, predicted[i], target[i]);
       ++count;
     }
-    metrics.emplace_back(metric.name, count > 0 ? sum / static_cast<double>(count) : std::numeric_limits<double>::quiet_NaN());
+    metrics.emplace_back(metric.name,
+                         count > 0 ? sum / static_cast<double>(count) : std::numeric_limits<double>::quiet_NaN());
   }
   return metrics;
 }

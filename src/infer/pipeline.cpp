@@ -1,9 +1,9 @@
 #include "infer/pipeline.hpp"
 
-#include <c10/core/InferenceMode.h>
-
 #include <chrono>
 #include <sstream>
+
+#include <c10/core/InferenceMode.h>
 
 #include "dataset/record_source.hpp"
 #include "infer/compute.hpp"
@@ -16,7 +16,7 @@
 namespace shardmill::infer {
 namespace {
 
-constexpr std::size_t most_leases = 1024;  // far more than a coordinator grants
+constexpr std::size_t most_leases = 1024;      // far more than a coordinator grants
 constexpr std::chrono::milliseconds quiet{5};  // between two reports of an undisturbed lease
 
 std::string device_text(const at::Device& device) {
@@ -28,7 +28,12 @@ std::string device_text(const at::Device& device) {
 }  // namespace
 
 Pipeline::Pipeline(const job::Job& job, int local_rank, Outbox& outbox)
-    : job_(job), local_rank_(local_rank), outbox_(outbox), leases_(most_leases), to_model_(batches_ahead), to_writer_(batches_ahead) {
+    : job_(job),
+      local_rank_(local_rank),
+      outbox_(outbox),
+      leases_(most_leases),
+      to_model_(batches_ahead),
+      to_writer_(batches_ahead) {
   model_ = std::thread([this] { model_loop(); });
 }
 
@@ -59,6 +64,13 @@ void Pipeline::revoke(std::int64_t shard, std::int32_t attempt) {
   const auto found = held_.find({shard, attempt});
   if (found == held_.end()) return;
   if (const LeasePtr held = found->second.lock()) held->revoked = true;
+}
+
+void Pipeline::revoke_all() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, lease] : held_) {
+    if (const LeasePtr held = lease.lock()) held->revoked = true;
+  }
 }
 
 bool Pipeline::idle() {

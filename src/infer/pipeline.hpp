@@ -1,5 +1,5 @@
-// A rank at work: read -> model -> write, a thread each, with bounded queues between them. The model never waits for the
-// disk as long as the others keep up.
+// A rank at work: read -> model -> write, a thread each, with bounded queues between them. The model never waits for
+// the disk as long as the others keep up.
 #pragma once
 
 #include <map>
@@ -34,6 +34,8 @@ class Pipeline {
   void add(const comm::Lease& lease);
   // The lease ends at the next batch; it is then Returned.
   void revoke(std::int64_t shard, std::int32_t attempt);
+  // All leases end at the next batch: whoever granted them is gone.
+  void revoke_all();
   // No lease is being worked on.
   bool idle();
   // Leaves off and joins the threads; waits for the batch in the model, at most.

@@ -1,9 +1,9 @@
 #include "infer/plan.hpp"
 
-#include <c10/core/InferenceMode.h>
-
 #include <fstream>
 #include <sstream>
+
+#include <c10/core/InferenceMode.h>
 
 #include "dataset/record_source.hpp"
 #include "dataset/shard_plan.hpp"

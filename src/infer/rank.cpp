@@ -1,14 +1,15 @@
 #include "infer/rank.hpp"
 
-#include <sys/prctl.h>
-#include <torch/headeronly/version.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <thread>
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <torch/headeronly/version.h>
+#include <unistd.h>
 
 #include "comm/control_channel.hpp"
 #include "comm/placement.hpp"
@@ -53,22 +54,18 @@ void print_error(const std::string& message) {
 class RankLife {
  public:
   RankLife(comm::World& world, const RankOptions& options)
-      : world_(world),
-        options_(options),
-        channel_(world),
-        progress_(world.rank() == 0 ? options.progress : report::ProgressStyle::none, stdout) {}
+      : world_(world), options_(options), channel_(world), progress_(options.progress, stdout) {}
 
   // Until the run has ended for this rank. The exit code.
   ExitCode live() {
     model::configure_torch(options_.job.resources.threads_per_rank);
     pipeline_ = std::make_unique<Pipeline>(options_.job, world_.local_rank(), outbox_);
     if (world_.rank() == coordinator_) {
-      const store::RunFolder folder = options_.fresh ? store::create_run(store::posix_disk(), options_.run_dir, options_.job.resolved_yaml)
-                                                     : store::open_run(options_.run_dir);
-      report::open_log(folder.log(world_.rank()));
-      driver_ = std::make_unique<Driver>(world_, channel_, options_.job, folder, progress_);
+      if (options_.fresh) store::create_run(store::posix_disk(), options_.run_dir, options_.job.resolved_yaml);
+      run_dir_ = options_.run_dir;
+      coordinate();
     }
-    channel_.send(coordinator_, comm::Hello{::getpid(), world_.host(), ""});
+    greet();
     std::chrono::microseconds nap = shortest_nap;
     while (!end_) {
       const bool busy = turn(nap);
@@ -95,8 +92,8 @@ class RankLife {
     }
   }
 
-  // Everybody leaves together. True if by MPI_Finalize: nobody is dead, stopped or still busy in a model. A rank that does
-  // not answer within rank_timeout (it is stopped, say) is killed, or it would keep the others from leaving.
+  // Everybody leaves together. True if by MPI_Finalize: nobody is dead, stopped or still busy in a model. A rank that
+  // does not answer within rank_timeout (it is stopped, say) is killed, or it would keep the others from leaving.
   bool part() {
     const std::chrono::duration<double> patience(options_.job.fault_tolerance.rank_timeout);
     const auto deadline = Clock::now() + patience;
@@ -116,6 +113,7 @@ class RankLife {
     return *leave_;
   }
 
+  bool is_coordinator() const { return world_.rank() == coordinator_; }
   Driver* driver() { return driver_.get(); }
   void stop_pipeline() { pipeline_->stop(); }
 
@@ -132,16 +130,19 @@ class RankLife {
     outbox_.sent(items.size());
     for (comm::Received& received : channel_.poll()) {
       busy = true;
-      if (driver_) driver_->receive(received.from, received.message);
-      std::visit([this](const auto& message) { on(message); }, received.message);
+      deliver(received);
     }
+    bool orphaned = false;
     for (const int rank : world_.newly_dead()) {
       busy = true;
-      if (rank == coordinator_) throw RankLost("rank 0, which coordinates the run, died");
+      orphaned = orphaned || rank == coordinator_;
       if (driver_) driver_->rank_died(rank);
     }
+    if (orphaned) fail_over();
+    if (!driver_) watch_coordinator();
     if (driver_) {
-      if (stop_signal != 0) driver_->stop(std::exchange(stop_signal, 0) == SIGINT ? "interrupted" : "asked to stop by a signal");
+      if (stop_signal != 0)
+        driver_->stop(std::exchange(stop_signal, 0) == SIGINT ? "interrupted" : "asked to stop by a signal");
       driver_->step();
     }
     const auto now = Clock::now();
@@ -150,6 +151,62 @@ class RankLife {
       last_sign_ = now;
     }
     return busy;
+  }
+
+  void deliver(comm::Received& received) {
+    if (received.from == coordinator_) heard_ = Clock::now();
+    if (driver_) {
+      driver_->receive(received.from, received.message);
+    } else if (comm::is_for_coordinator(received.message)) {
+      // Its sender has noticed the coordinator's death before us, and takes us for the next one.
+      early_.push_back(std::move(received));
+      return;
+    }
+    std::visit([this](const auto& message) { on(message); }, received.message);
+  }
+
+  void greet() { channel_.send(coordinator_, comm::Hello{::getpid(), world_.host(), ""}); }
+
+  // Becomes the coordinator: replays the journal, lays out the results as soon as the model is there.
+  void coordinate() {
+    const store::RunFolder folder = store::open_run(run_dir_);
+    report::open_log(folder.log(world_.rank()));
+    driver_ = std::make_unique<Driver>(world_, channel_, options_.job, folder, progress_);
+    if (model_) driver_->model_ready(*model_, versions_text());
+    for (const comm::Received& received : std::exchange(early_, {})) driver_->receive(received.from, received.message);
+  }
+
+  // The lowest rank alive is the coordinator: all survivors come to the same one without a word. Leases of the old one
+  // are void; what it had not journalled is computed again, to the same bytes.
+  void fail_over() {
+    crash_point("during-failover");
+    while (coordinator_ < world_.size() && world_.is_dead(coordinator_)) ++coordinator_;
+    report::log_info("the coordinator died; rank " + std::to_string(coordinator_) + " takes over");
+    if (run_dir_.empty()) throw RankLost("the coordinator died before the run had begun");
+    pipeline_->revoke_all();
+    heard_ = Clock::now();
+    if (coordinator_ == world_.rank()) {
+      progress_.say("the coordinator died; rank " + std::to_string(coordinator_) + " takes over from the journal");
+      coordinate();
+    }
+    greet();
+    declare_ready();
+  }
+
+  // A coordinator that is stopped or stuck says nothing, and MPI does not notice. The lowest rank behind it ends it (on
+  // the same host), and then fails over as after any death.
+  void watch_coordinator() {
+    if (coordinator_pid_ == 0) return;
+    const std::chrono::duration<double> patience(options_.job.fault_tolerance.rank_timeout);
+    int next = coordinator_ + 1;
+    while (next < world_.size() && world_.is_dead(next)) ++next;
+    const double turns = next == world_.rank() ? 1 : 3;
+    if (Clock::now() - heard_ < turns * patience) return;
+    if (coordinator_host_ != world_.host())
+      throw RankLost("the coordinator on " + coordinator_host_ + " has fallen silent");
+    report::log_info("the coordinator has been silent for longer than rank_timeout: it is killed");
+    ::kill(static_cast<pid_t>(coordinator_pid_), SIGKILL);
+    heard_ = Clock::now();
   }
 
   void send_leave(bool too_late) {
@@ -161,23 +218,27 @@ class RankLife {
       if (bye == byes_.end()) driver_->kill_rank(rank);
       clean = clean && bye != byes_.end() && bye->second;
     }
-    for (int rank = 0; rank < world_.size(); ++rank) channel_.send(rank, comm::Leave{static_cast<std::uint8_t>(clean ? 1 : 0)});
+    for (int rank = 0; rank < world_.size(); ++rank)
+      channel_.send(rank, comm::Leave{static_cast<std::uint8_t>(clean ? 1 : 0)});
   }
 
   void on_model_ready(const ModelReady& ready) {
     report::log_info("the model is loaded, on " + ready.device);
-    ready_ = true;
+    model_ = ready;
     if (driver_) driver_->model_ready(ready, versions_text());
     declare_ready();
   }
 
   // Both the results and the model are there.
   void declare_ready() {
-    if (ready_ && results_) channel_.send(coordinator_, comm::Ready{lease_slots});
+    if (model_ && results_) channel_.send(coordinator_, comm::Ready{lease_slots});
   }
 
   void on(const comm::Welcome& welcome) {
+    coordinator_pid_ = welcome.pid;
+    coordinator_host_ = welcome.host;
     if (results_) return;
+    run_dir_ = welcome.run_dir;
     const store::RunFolder folder = store::open_run(welcome.run_dir);
     if (!driver_) report::open_log(folder.log(world_.rank()));
     report::log_info("rank " + std::to_string(world_.rank()) + " of " + std::to_string(world_.size()) + ", pid " +
@@ -206,8 +267,13 @@ class RankLife {
   std::unique_ptr<store::Results> results_;
   std::unique_ptr<Pipeline> pipeline_;  // its threads use what is above
   std::unique_ptr<Driver> driver_;
-  int coordinator_ = 0;
-  bool ready_ = false;
+  int coordinator_ = 0;  // the lowest rank alive, as far as this one knows
+  std::int64_t coordinator_pid_ = 0;
+  std::string coordinator_host_;
+  Clock::time_point heard_ = Clock::now();  // from the coordinator, last
+  std::filesystem::path run_dir_;
+  std::optional<ModelReady> model_;
+  std::vector<comm::Received> early_;
   std::optional<ExitCode> end_;
   std::map<int, bool> byes_;  // rank -> idle
   std::optional<bool> leave_;
@@ -268,7 +334,7 @@ void run_rank(const RankOptions& options) {
     world->leave(to_int(result), clean);
   } catch (const Error& error) {
     report::log_info(std::string("leaving: ") + error.what());
-    if (world->rank() == 0) print_error(error.what());
+    if (life->is_coordinator()) print_error(error.what());
     life->dismiss(error.exit_code());
     world->leave(to_int(error.exit_code()), false);
   } catch (const std::exception& error) {

@@ -38,7 +38,8 @@ void read_singly(dataset::RecordSource& source, Batch& batch) {
 
 }  // namespace
 
-void read_lease(dataset::RecordSource& source, const LeasePtr& lease, std::int64_t batch_size, BoundedQueue<Batch>& out) {
+void read_lease(dataset::RecordSource& source, const LeasePtr& lease, std::int64_t batch_size,
+                BoundedQueue<Batch>& out) {
   crash_point("after-lease");
   std::int64_t row = lease->lease.first_row;
   const std::int64_t careful_end = lease->lease.careful != 0 ? (row / batch_size + 1) * batch_size : row;

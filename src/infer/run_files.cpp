@@ -19,7 +19,8 @@ std::string sha256_text(const std::string& text) {
   return hash.hex();
 }
 
-void check_same(const std::string& then, const std::string& now, const std::string& what, const std::filesystem::path& run) {
+void check_same(const std::string& then, const std::string& now, const std::string& what,
+                const std::filesystem::path& run) {
   if (then == now) return;
   throw StoreError(what + " is not the one that " + run.string() +
                    " began with; put it back as it was, or start a new run");
@@ -71,7 +72,9 @@ void RunFiles::open_results(const std::vector<store::OutputLayout>& outputs, con
   const std::filesystem::path path = results_path();
   std::error_code error;
   const bool there = std::filesystem::exists(path, error);
-  if (!rows_written_) {
+  // A file that is there is whole, since it came by rename, and others may have it open: after a failover it must be
+  // the same file, not another one under its name.
+  if (!there && !rows_written_) {
     store::ResultsLayout layout;
     layout.records = plan_.records;
     layout.shard_size = plan_.shard_size;
@@ -108,7 +111,8 @@ void RunFiles::append(const std::vector<coordinator::Entry>& entries) {
 
 void RunFiles::show(const coordinator::Committed& commit) {
   const std::int64_t first = plan_.first(commit.shard);
-  std::vector<store::RecordStatus> status(static_cast<std::size_t>(plan_.count(commit.shard)), store::RecordStatus::done);
+  std::vector<store::RecordStatus> status(static_cast<std::size_t>(plan_.count(commit.shard)),
+                                          store::RecordStatus::done);
   for (const coordinator::BadRow& bad : commit.bad) {
     status.at(static_cast<std::size_t>(bad.row)) = store::RecordStatus::quarantined;
     results_->write_quarantine(quarantined_++, first + bad.row, bad.message);

@@ -26,7 +26,8 @@ void check_tables(const coordinator::Plan& plan, const coordinator::Committed& c
   for (const coordinator::BadRow& bad : commit.bad) {
     expected.at(static_cast<std::size_t>(bad.row)) = store::RecordStatus::quarantined;
   }
-  if (status != expected) problems.push_back(name_shard(plan, commit.shard) + ": record_status does not say what the journal says");
+  if (status != expected)
+    problems.push_back(name_shard(plan, commit.shard) + ": record_status does not say what the journal says");
 }
 
 }  // namespace
@@ -38,8 +39,8 @@ Verification verify_run(const job::Job& job, const store::RunFolder& folder) {
   Verification found;
   found.shards = record->plan.shards();
   if (results.layout().records != record->plan.records) {
-    throw StoreError("the results hold " + std::to_string(results.layout().records) + " records, the journal speaks of " +
-                     std::to_string(record->plan.records));
+    throw StoreError("the results hold " + std::to_string(results.layout().records) +
+                     " records, the journal speaks of " + std::to_string(record->plan.records));
   }
   const bool over = record->ledger.ended().has_value();
   for (const coordinator::Committed& commit : record->commits) {
@@ -47,14 +48,16 @@ Verification verify_run(const job::Job& job, const store::RunFolder& folder) {
     store::hash_rows(results, record->plan.first(commit.shard), record->plan.count(commit.shard), hasher);
     ++found.shards_checked;
     if (hasher.digest() != commit.checksum) {
-      found.problems.push_back(name_shard(record->plan, commit.shard) + ": its rows do not have the checksum in the journal; "
+      found.problems.push_back(name_shard(record->plan, commit.shard) +
+                               ": its rows do not have the checksum in the journal; "
                                "they were changed after they were written");
     }
     if (over) check_tables(record->plan, commit, results, found.problems);
     if (found.problems.size() >= most_problems) break;
   }
   const auto& ended = record->ledger.ended();
-  if (ended && ended->outcome != ExitCode::failed && ended->outcome != ExitCode::preempted && !record->ledger.all_done()) {
+  if (ended && ended->outcome != ExitCode::failed && ended->outcome != ExitCode::preempted &&
+      !record->ledger.all_done()) {
     found.problems.push_back("the journal says that the run is done, but not that all its shards are");
   }
   return found;

@@ -16,8 +16,8 @@ struct Verification {
   std::vector<std::string> problems;  // sentences; at most a hundred
 };
 
-// Recomputes the checksum of every committed shard from the bytes in the results, and compares it with the journal's and
-// with the shard table's; compares record_status and quarantine too. May be called while the run goes on. Throws
+// Recomputes the checksum of every committed shard from the bytes in the results, and compares it with the journal's
+// and with the shard table's; compares record_status and quarantine too. May be called while the run goes on. Throws
 // StoreError if journal or results cannot be read at all.
 Verification verify_run(const job::Job& job, const store::RunFolder& folder);
 

@@ -28,7 +28,8 @@ void Writer::run(BoundedQueue<Batch>& in) {
 Writer::Open& Writer::open(const LeasePtr& lease) {
   const auto found = open_.find(lease.get());
   if (found != open_.end()) return found->second;
-  Open fresh{lease, store::ShardHasher(results_.layout().outputs.size()), lease->lease.first_row, lease->lease.first_row, {}};
+  Open fresh{
+      lease, store::ShardHasher(results_.layout().outputs.size()), lease->lease.first_row, lease->lease.first_row, {}};
   // An earlier attempt's rows are in the file; the shard's checksum is over them too.
   store::hash_rows(results_, lease->first_record, lease->lease.first_row, fresh.hasher);
   return open_.emplace(lease.get(), std::move(fresh)).first->second;

@@ -1,7 +1,5 @@
 #include "job/crash_point.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -9,6 +7,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <string_view>
+
+#include <unistd.h>
 
 #include "job/error.hpp"
 
@@ -56,15 +56,16 @@ const std::vector<std::string>& crash_point_names() {
       "after-write",           // rows are written (pwrite), not synced
       "after-sync",            // rows are synced, nobody told
       "after-report",          // the coordinator has been told
-      "before-journal-write",  // rank 0: entries accepted, nothing written
-      "before-journal-sync",   // rank 0: written, not synced
-      "after-journal-sync",    // rank 0: durable, not acted upon
-      "before-results",        // rank 0: before results.h5 is created
-      "during-results",        // rank 0: created under its temporary name
-      "after-results",         // rank 0: renamed, not in the journal yet
-      "during-replay",         // rank 0: a journal has been read, nothing started
-      "before-done",           // rank 0: all shards committed, the done mark not written
-      "after-done",            // rank 0: the done mark is durable, no rank told
+      "before-journal-write",  // the coordinator: entries accepted, nothing written
+      "before-journal-sync",   // the coordinator: written, not synced
+      "after-journal-sync",    // the coordinator: durable, not acted upon
+      "before-results",        // the coordinator: before results.h5 is created
+      "during-results",        // the coordinator: created under its temporary name
+      "after-results",         // the coordinator: renamed, not in the journal yet
+      "during-replay",         // the coordinator: a journal has been read, nothing started
+      "during-failover",       // a survivor: the coordinator is dead, the next one not chosen
+      "before-done",           // the coordinator: all shards committed, the done mark not written
+      "after-done",            // the coordinator: the done mark is durable, no rank told
   };
   return names;
 }

@@ -24,7 +24,7 @@ auto order(const Diagnostic& d) { return std::tie(d.where.file, d.where.line, d.
 }  // namespace
 
 std::string Location::to_string() const {
-  const std::string shown = file.empty() ? "--set" : file;
+  std::string shown = file.empty() ? "--set" : file;
   if (line == 0) return shown;
   return shown + ":" + std::to_string(line) + ":" + std::to_string(column);
 }

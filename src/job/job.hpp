@@ -107,12 +107,15 @@ struct Metric {
 };
 
 struct FaultTolerance {
-  int max_attempts = 3;        // of a shard, before its records are judged bad; at least 1
-  double shard_timeout = 300;  // without progress; the rank is then taken for dead
-  double rank_timeout = 10;    // of silence; the rank is then taken for dead
+  int max_attempts = 3;                 // of a shard, before its records are judged bad; at least 1
+  double shard_timeout = 300;           // without progress; the rank is then taken for dead
+  double rank_timeout = 10;             // of silence; the rank is then taken for dead
+  std::optional<double> batch_timeout;  // for one batch; the rank is then taken for dead
   OnBadRecord on_bad_record = OnBadRecord::quarantine;
-  bool finite = false;   // a NaN or Inf in a record's output makes it a bad record
-  int max_restarts = 3;  // of mpirun, by the front door
+  bool finite = false;                          // a NaN or Inf in a record's output makes it a bad record
+  int max_restarts = 3;                         // of mpirun, by the front door
+  std::optional<std::int64_t> max_quarantined;  // records; with more the run ends early as failed
+  int spares = 0;  // ranks that are started in addition and work only when another has died
 
   friend bool operator==(const FaultTolerance&, const FaultTolerance&) = default;
 };

@@ -51,9 +51,14 @@ void read_fault_tolerance(const Node& node, const Path& path, Context& context, 
   reader.read("max_attempts", fault_tolerance.max_attempts, Range{1, 1000});
   reader.read_time("shard_timeout", fault_tolerance.shard_timeout);
   reader.read_time("rank_timeout", fault_tolerance.rank_timeout);
+  if (double seconds = 0; reader.read_time("batch_timeout", seconds)) fault_tolerance.batch_timeout = seconds;
   reader.read("on_bad_record", fault_tolerance.on_bad_record);
   reader.read("finite", fault_tolerance.finite);
   reader.read("max_restarts", fault_tolerance.max_restarts, Range{0, 1000});
+  if (std::int64_t records = 0; reader.read("max_quarantined", records, Range{0, std::int64_t{1} << 62})) {
+    fault_tolerance.max_quarantined = records;
+  }
+  reader.read("spares", fault_tolerance.spares, Range{0, 1000});
   reader.finish();
 }
 

@@ -98,7 +98,9 @@ std::string to_yaml(const Job& job) {
   const FaultTolerance& ft = job.fault_tolerance;
   out << "fault_tolerance:\n  max_attempts: " << ft.max_attempts << "\n  shard_timeout: " << to_text(ft.shard_timeout)
       << "\n  rank_timeout: " << to_text(ft.rank_timeout) << "\n  on_bad_record: " << name_of(ft.on_bad_record)
-      << "\n  finite: " << ft.finite << "\n  max_restarts: " << ft.max_restarts << "\n";
+      << "\n  finite: " << ft.finite << "\n  max_restarts: " << ft.max_restarts << "\n  spares: " << ft.spares << "\n";
+  if (ft.batch_timeout) out << "  batch_timeout: " << to_text(*ft.batch_timeout) << "\n";
+  if (ft.max_quarantined) out << "  max_quarantined: " << *ft.max_quarantined << "\n";
   out << "resources:\n  ranks: " << or_auto(job.resources.ranks)
       << "\n  threads_per_rank: " << job.resources.threads_per_rank << "\n";
   return out.str();

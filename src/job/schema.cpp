@@ -31,7 +31,7 @@ resources: {}
 )";
 
 // Names become folder names.
-void check_name(const std::string& name, Location where, Context& context) {
+void check_name(const std::string& name, const Location& where, Context& context) {
   const auto allowed = [](unsigned char c) {
     return c < 0x80 && (std::isalnum(c) || c == '.' || c == '_' || c == '-');
   };

@@ -1,9 +1,9 @@
 #include "report/log.hpp"
 
+#include <memory>
+
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/spdlog.h>
-
-#include <memory>
 
 namespace shardmill::report {
 namespace {
@@ -17,7 +17,8 @@ std::shared_ptr<spdlog::logger>& current() {
 
 void open_log(const std::filesystem::path& file) {
   try {
-    auto logger = std::make_shared<spdlog::logger>("rank", std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string()));
+    auto logger =
+        std::make_shared<spdlog::logger>("rank", std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string()));
     logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %v");
     logger->flush_on(spdlog::level::info);
     current() = std::move(logger);

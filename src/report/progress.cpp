@@ -13,7 +13,8 @@ std::string progress_line(const ProgressState& state, int width) {
   const double rate = state.elapsed > 0 ? done_here / state.elapsed : 0;
   char percent[8];
   std::snprintf(percent, sizeof percent, "%3d%%", static_cast<int>(share * 100));
-  std::string text = std::string(percent) + "  " + with_commas(state.records_done) + "/" + with_commas(state.records) + " records";
+  std::string text =
+      std::string(percent) + "  " + with_commas(state.records_done) + "/" + with_commas(state.records) + " records";
   if (rate > 0) {
     text += "  " + with_commas(static_cast<std::int64_t>(rate)) + "/s";
     const auto left = static_cast<double>(state.records - state.records_done);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+
 #include <nlohmann/json.hpp>
 
 namespace shardmill::report {
@@ -44,12 +45,14 @@ std::string to_json(const Summary& s, std::string_view state) {
   json["utilization"] = s.utilization;
   json["load"] = s.load;
   json["fault_tolerance"] = s.fault_tolerance;
-  json["tasks"] = {{"submitted", s.tasks_submitted}, {"completed", s.tasks_completed}, {"attempts_lost", s.attempts_lost}};
+  json["tasks"] = {
+      {"submitted", s.tasks_submitted}, {"completed", s.tasks_completed}, {"attempts_lost", s.attempts_lost}};
   json["records"] = {{"total", s.records},
                      {"done", s.records_done},
                      {"quarantined", s.records_quarantined},
                      {"recomputed", s.records_recomputed}};
-  json["faults"] = {{"total", s.faults}, {"recovered", s.faults_recovered}, {"longest_recovery_seconds", s.longest_recovery}};
+  json["faults"] = {
+      {"total", s.faults}, {"recovered", s.faults_recovered}, {"longest_recovery_seconds", s.longest_recovery}};
   json["total_time_seconds"] = s.total_time;
   json["busy_share"] = s.busy_share;
   json["incarnations"] = s.incarnations;
@@ -57,7 +60,8 @@ std::string to_json(const Summary& s, std::string_view state) {
   json["device"] = s.device;
   json["versions"] = s.versions;
   json["metrics"] = nlohmann::ordered_json::object();
-  for (const auto& [name, value] : s.metrics) json["metrics"][name] = std::isfinite(value) ? nlohmann::ordered_json(value) : nullptr;
+  for (const auto& [name, value] : s.metrics)
+    json["metrics"][name] = std::isfinite(value) ? nlohmann::ordered_json(value) : nullptr;
   // Messages may quote anything: invalid UTF-8 is replaced, never thrown about.
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
@@ -74,21 +78,25 @@ std::string to_table(const Summary& s, std::string_view state) {
     row.erase(row.find_last_not_of(' ') + 1);
     table += row + "\n";
   };
-  table += s.name + ": " + std::string(state.empty() ? outcome_name(s.outcome) : state) + (s.message.empty() ? "" : " (" + s.message + ")") + "\n";
+  table += s.name + ": " + std::string(state.empty() ? outcome_name(s.outcome) : state) +
+           (s.message.empty() ? "" : " (" + s.message + ")") + "\n";
   line("utilization", format("%.3f", s.utilization),
        with_commas(s.tasks_completed) + " of " + with_commas(s.tasks_submitted) + " tasks (shards)");
   line("load", format("%.1f", s.load) + " rec/s",
        with_commas(s.records_done) + " of " + with_commas(s.records) + " records in " + seconds_text(s.total_time));
   line("fault tolerance", format("%.3f", s.fault_tolerance),
        with_commas(s.faults_recovered) + " of " + with_commas(s.faults) + " faults recovered");
-  line("ranks", std::to_string(s.ranks), s.device.empty() ? "" : std::to_string(s.ranks_alive) + " alive at the end, on " + s.device);
+  line("ranks", std::to_string(s.ranks),
+       s.device.empty() ? "" : std::to_string(s.ranks_alive) + " alive at the end, on " + s.device);
   line("busy share", format("%.0f", s.busy_share * 100) + " %", "of the ranks' time went into committed shards");
   if (s.attempts_lost > 0 || s.faults > 0) {
     line("lost attempts", with_commas(s.attempts_lost),
-         with_commas(s.records_recomputed) + " records computed again, longest recovery " + seconds_text(s.longest_recovery));
+         with_commas(s.records_recomputed) + " records computed again, longest recovery " +
+             seconds_text(s.longest_recovery));
   }
-  if (s.incarnations > 1) line("incarnations", std::to_string(s.incarnations), "the run was started again and went on");
-  if (s.records_quarantined > 0) line("quarantined", with_commas(s.records_quarantined), "see /shardmill/quarantine in the results");
+  if (s.incarnations > 1) line("incarnations", std::to_string(s.incarnations), "the run went on from its journal");
+  if (s.records_quarantined > 0)
+    line("quarantined", with_commas(s.records_quarantined), "see /shardmill/quarantine in the results");
   for (const auto& [name, value] : s.metrics) line(name, format("%.4f", value));
   line("results", s.results);
   return table;

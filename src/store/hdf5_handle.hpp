@@ -1,10 +1,10 @@
 // RAII for HDF5 identifiers, and HDF5's error stack as one sentence. Shared by store (writes) and dataset (reads).
 #pragma once
 
-#include <hdf5.h>
-
 #include <string>
 #include <utility>
+
+#include <hdf5.h>
 
 namespace shardmill::store {
 
@@ -42,8 +42,8 @@ class Hdf5Handle {
 // Switches off HDF5's own printing to stderr, for the calling thread. Idempotent.
 void quiet_hdf5();
 
-// The innermost message of HDF5's current error stack ("unable to open file", "filter returned failure"), or "" if none.
-// Call right after the call that failed.
+// The innermost message of HDF5's current error stack ("unable to open file", "filter returned failure"), or "" if
+// none. Call right after the call that failed.
 std::string hdf5_error();
 
 }  // namespace shardmill::store

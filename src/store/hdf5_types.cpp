@@ -60,8 +60,9 @@ Hdf5Handle file_type(DType dtype) {
 }
 
 DType dtype_of(hid_t type) {
-  for (const DType dtype : {DType::boolean, DType::uint8, DType::int8, DType::uint16, DType::int16, DType::uint32,
-                            DType::int32, DType::uint64, DType::int64, DType::float16, DType::float32, DType::float64}) {
+  for (const DType dtype :
+       {DType::boolean, DType::uint8, DType::int8, DType::uint16, DType::int16, DType::uint32, DType::int32,
+        DType::uint64, DType::int64, DType::float16, DType::float32, DType::float64}) {
     if (H5Tequal(type, file_type(dtype).get()) > 0) return dtype;
   }
   throw StoreError("a dataset of the results has a type that this version does not write");

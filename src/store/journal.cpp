@@ -1,11 +1,11 @@
 #include "store/journal.hpp"
 
-#include <xxhash.h>
-
 #include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <thread>
+
+#include <xxhash.h>
 
 #include "job/crash_point.hpp"
 #include "job/error.hpp"
@@ -43,12 +43,15 @@ JournalContent parse_journal(std::string_view bytes) {
   return content;
 }
 
-JournalContent read_journal(Disk& disk, const std::filesystem::path& path) { return parse_journal(read_file(disk, path)); }
+JournalContent read_journal(Disk& disk, const std::filesystem::path& path) {
+  return parse_journal(read_file(disk, path));
+}
 
 Journal::Journal(Disk& disk, const std::filesystem::path& path) : file_(disk.open(path, Open::create)) {
-  // `status` takes the lock for a moment to see whether it is free, so one refusal is no proof.
+  // `status` takes the lock for a moment to see whether it is free, and a coordinator that was killed a moment ago
+  // gives its up late: one refusal is no proof.
   bool locked = file_->try_lock();
-  for (int tries = 0; !locked && tries < 10; ++tries) {
+  for (int tries = 0; !locked && tries < 300; ++tries) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
     locked = file_->try_lock();
   }

@@ -33,8 +33,8 @@ JournalContent read_journal(Disk& disk, const std::filesystem::path& path);
 // One writer at a time, from one thread.
 class Journal {
  public:
-  // Opens (or creates) for appending behind what checks out, which is given in content(). A bad tail is cut off, after a
-  // copy of it is put beside the journal as `<path>.damaged`. Throws StoreError if another process has it open so.
+  // Opens (or creates) for appending behind what checks out, which is given in content(). A bad tail is cut off, after
+  // a copy of it is put beside the journal as `<path>.damaged`. Throws StoreError if another process has it open so.
   Journal(Disk& disk, const std::filesystem::path& path);
 
   const JournalContent& content() const { return content_; }

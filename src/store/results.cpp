@@ -1,9 +1,9 @@
 #include "store/results.hpp"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <cstring>
+
+#include <xxhash.h>
 
 #include "job/error.hpp"
 #include "store/hdf5_types.hpp"
@@ -71,7 +71,8 @@ Results::Results(Disk& disk, const std::filesystem::path& path, Open how) : file
     const Hdf5Handle dataset = metadata.open(name);
     const std::vector<std::int64_t> dims = metadata.dims(dataset.get());
     if (dims.size() != 1) metadata.refuse(name);
-    return Place{metadata.offset(dataset.get(), name, static_cast<std::uint64_t>(dims[0]) * row_bytes), row_bytes, dims[0]};
+    return Place{metadata.offset(dataset.get(), name, static_cast<std::uint64_t>(dims[0]) * row_bytes), row_bytes,
+                 dims[0]};
   };
   status_ = place("shardmill/record_status", 1);
   shards_ = place("shardmill/shards", sizeof(ShardRow));
@@ -142,7 +143,8 @@ void Results::write_quarantine(std::int64_t index, std::int64_t record, const st
     row.record = record;
     std::size_t length = std::min(message.size(), sizeof row.message - 1);
     // Not in the middle of a UTF-8 character.
-    while (length < message.size() && length > 0 && (static_cast<unsigned char>(message[length]) & 0xC0U) == 0x80U) --length;
+    while (length < message.size() && length > 0 && (static_cast<unsigned char>(message[length]) & 0xC0U) == 0x80U)
+      --length;
     std::memcpy(row.message, message.data(), length);
     write(quarantine_, index, 1, &row);
   }
@@ -161,7 +163,8 @@ std::vector<QuarantineRow> Results::read_quarantine() {
 
 void Results::sync() { file_->sync(); }
 
-// ---- Checksums --------------------------------------------------------------------------------------------------------
+// ---- Checksums
+// --------------------------------------------------------------------------------------------------------
 
 struct ShardHasher::State {
   struct Free {

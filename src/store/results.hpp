@@ -1,8 +1,8 @@
 // results.h5: valid HDF5 at every instant.
 //
 // It is created whole before the first shard runs: contiguous datasets allocated early, under a temporary name, synced,
-// renamed. From then on its metadata never changes; ranks write rows with pwrite at the datasets' offsets. A kill at any
-// moment cannot make it unreadable, and h5py can watch it grow. Layout: docs/file-formats.md.
+// renamed. From then on its metadata never changes; ranks write rows with pwrite at the datasets' offsets. A kill at
+// any moment cannot make it unreadable, and h5py can watch it grow. Layout: docs/file-formats.md.
 #pragma once
 
 #include <cstdint>
@@ -62,8 +62,8 @@ std::uint64_t results_bytes(const ResultsLayout& layout);
 // also when the disk has no room for the whole file.
 void create_results(Disk& disk, const std::filesystem::path& path, const ResultsLayout& layout);
 
-// Reads and writes rows of a file made by create_results, through the disk seam. Thread-safe if no two threads write the
-// same rows. Ranks may write the same rows if they write the same bytes.
+// Reads and writes rows of a file made by create_results, through the disk seam. Thread-safe if no two threads write
+// the same rows. Ranks may write the same rows if they write the same bytes.
 class Results {
  public:
   // Throws StoreError if the file is missing, is no results file or lacks a dataset.
@@ -99,8 +99,8 @@ class Results {
   Place quarantined_;
 };
 
-// The checksum of a shard: XXH3-64 over the XXH3-64 of its rows of each output, in the outputs' order. Independent of how
-// the rows were cut into writes.
+// The checksum of a shard: XXH3-64 over the XXH3-64 of its rows of each output, in the outputs' order. Independent of
+// how the rows were cut into writes.
 class ShardHasher {
  public:
   explicit ShardHasher(std::size_t outputs);
@@ -116,7 +116,8 @@ class ShardHasher {
   std::unique_ptr<State> state_;
 };
 
-// Of rows that are in the file already: what a shard that goes on in its middle starts from, and what `verify` compares.
+// Of rows that are in the file already: what a shard that goes on in its middle starts from, and what `verify`
+// compares.
 void hash_rows(Results& results, std::int64_t first_record, std::int64_t count, ShardHasher& hasher);
 
 }  // namespace shardmill::store

@@ -1,9 +1,9 @@
 // Making results.h5: the one place where its metadata is written.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "job/crash_point.hpp"
 #include "job/error.hpp"
@@ -40,8 +40,8 @@ void create_text(hid_t parent, const std::string& name, const std::string& text,
   const Hdf5Handle plist(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
   H5Pset_obj_track_times(plist.get(), false);
   const Hdf5Handle space(H5Screate(H5S_SCALAR), H5Sclose);
-  const Hdf5Handle dataset(H5Dcreate2(parent, name.c_str(), type.get(), space.get(), H5P_DEFAULT, plist.get(), H5P_DEFAULT),
-                           H5Dclose);
+  const Hdf5Handle dataset(
+      H5Dcreate2(parent, name.c_str(), type.get(), space.get(), H5P_DEFAULT, plist.get(), H5P_DEFAULT), H5Dclose);
   const std::string bytes = text.empty() ? std::string(1, '\0') : text;
   check(dataset && H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()) >= 0, path,
         "'" + name + "'");
@@ -88,7 +88,8 @@ void write_metadata(const std::filesystem::path& path, const ResultsLayout& layo
   create_text(group.get(), "outputs", join_names(layout.outputs), path);
   create_fixed(group.get(), "record_status", H5T_STD_U8LE, {records}, path);
   create_fixed(group.get(), "shards", shard_type().get(), {static_cast<hsize_t>(layout.shards())}, path);
-  create_fixed(group.get(), "quarantine", quarantine_type().get(), {static_cast<hsize_t>(quarantine_capacity(layout))}, path);
+  create_fixed(group.get(), "quarantine", quarantine_type().get(), {static_cast<hsize_t>(quarantine_capacity(layout))},
+               path);
   create_fixed(group.get(), "quarantined", H5T_STD_I64LE, {1}, path);
   check(file.close(), path, "closing it");
 }
@@ -116,7 +117,8 @@ std::uint64_t results_bytes(const ResultsLayout& layout) {
   for (const OutputLayout& output : layout.outputs) row += output.row_bytes();
   return row * static_cast<std::uint64_t>(layout.records) +
          static_cast<std::uint64_t>(layout.shards()) * sizeof(ShardRow) +
-         static_cast<std::uint64_t>(quarantine_capacity(layout)) * sizeof(QuarantineRow) + layout.job_yaml.size() + 8192;
+         static_cast<std::uint64_t>(quarantine_capacity(layout)) * sizeof(QuarantineRow) + layout.job_yaml.size() +
+         8192;
 }
 
 namespace {

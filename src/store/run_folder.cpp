@@ -39,7 +39,7 @@ std::string new_run_name(const std::filesystem::path& parent, const std::string&
 }
 
 RunFolder create_run(Disk& disk, const std::filesystem::path& path, const std::string& resolved_yaml) {
-  const RunFolder run{path};
+  RunFolder run{path};
   std::error_code error;
   if (std::filesystem::exists(run.job(), error)) {
     throw StoreError(path.string() + " holds a run already; `shardmill resume " + path.string() +

@@ -1,4 +1,5 @@
-// Run under mpirun with any number of ranks: every rank checks what it got. Exit code 0, or 1 with a sentence; 77 skipped.
+// Run under mpirun with any number of ranks: every rank checks what it got. Exit code 0, or 1 with a sentence; 77
+// skipped.
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -82,7 +83,8 @@ void check(Collectives& collectives, const World& world, bool on_gpu) {
   Buffer all(nothing.data(), nothing.size() * sizeof(std::int32_t), on_gpu);
   collectives.all_gather(one.data(), sizeof mine, all.data());
   const auto gathered = all.read<std::int32_t>();
-  for (int rank = 0; rank < n; ++rank) require(gathered[static_cast<std::size_t>(rank)] == rank * rank + 1, "all-gather");
+  for (int rank = 0; rank < n; ++rank)
+    require(gathered[static_cast<std::size_t>(rank)] == rank * rank + 1, "all-gather");
 
   // Every rank sends to every other: the pattern of a slice exchange.
   std::vector<Transfer> sends;
@@ -123,8 +125,9 @@ int main(int argc, char** argv) {
       world.leave(77, true);
     }
 #endif
-    const auto collectives = on_gpu ? shardmill::comm::make_nccl_collectives(world, world.local_rank(), std::chrono::seconds(30))
-                                    : shardmill::comm::make_mpi_collectives(world);
+    const auto collectives =
+        on_gpu ? shardmill::comm::make_nccl_collectives(world, world.local_rank(), std::chrono::seconds(30))
+               : shardmill::comm::make_mpi_collectives(world);
     check(*collectives, world, on_gpu);
   } catch (const shardmill::Error& error) {
     std::fprintf(stderr, "rank %d: %s\n", world.rank(), error.what());

@@ -37,7 +37,8 @@ metrics:
   error: {type: mean_squared_error, output: raw, target: y}
 output: out/results.h5
 fault_tolerance:
-  {max_attempts: 5, shard_timeout: 5m, rank_timeout: 500ms, on_bad_record: fail, finite: true, max_restarts: 0}
+  {max_attempts: 5, shard_timeout: 5m, rank_timeout: 500ms, on_bad_record: fail, finite: true, max_restarts: 0,
+   batch_timeout: 1m, max_quarantined: 7, spares: 2}
 resources: {ranks: 4, threads_per_rank: 2}
 )";
 
