@@ -27,12 +27,14 @@ namespace {
 // Signals reach the launcher, which passes on what the ranks should know.
 volatile std::sig_atomic_t mpirun_pid = 0;
 volatile std::sig_atomic_t stops_asked = 0;
+constexpr unsigned stop_patience = 120;  // seconds for the ranks to stop by themselves, before mpirun ends them
 
-void pass_on(int) {
-  stops_asked = stops_asked + 1;
+void pass_on(int signal) {
+  stops_asked = stops_asked + (signal == SIGALRM && stops_asked == 0 ? 0 : 1);
   if (mpirun_pid <= 0) return;
   // mpirun forwards USR1 to every rank; TERM makes it end them.
   ::kill(static_cast<pid_t>(mpirun_pid), stops_asked == 1 ? SIGUSR1 : SIGTERM);
+  if (stops_asked == 1) ::alarm(stop_patience);
 }
 
 int cores() {
@@ -181,6 +183,7 @@ ExitCode launch(const job::Job& job, const store::RunFolder& folder, const Launc
   action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGALRM, &action, nullptr);
   ErrorStream errors(folder);
   for (int restarts = 0;; ++restarts) {
     prepare_environment(job, restarts > 0);

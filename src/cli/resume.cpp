@@ -6,6 +6,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/launcher.hpp"
+#include "comm/placement.hpp"
 #include "infer/run_files.hpp"
 #include "job/error.hpp"
 #include "job/load.hpp"
@@ -28,6 +29,9 @@ bool in_use(const store::RunFolder& folder) {
 }
 
 ExitCode resume(const ResumeOptions& options) {
+  if (comm::placement_from_environment().size > 0) {
+    throw UsageError("resume starts mpirun itself: call it without mpirun");
+  }
   const store::RunFolder folder = store::open_run(options.run);
   const job::Job job = job::load_job(folder.job());
   if (const auto record = infer::read_run(folder, job.batch_size)) {

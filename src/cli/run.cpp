@@ -8,6 +8,7 @@
 #include "cli/launcher.hpp"
 #include "cli/program.hpp"
 #include "comm/placement.hpp"
+#include "job/crash_point.hpp"
 #include "job/error.hpp"
 #include "store/run_folder.hpp"
 
@@ -30,6 +31,7 @@ ExitCode run(const RunOptions& options) {
     if (options.launch.quiet) words.emplace_back("--quiet");
     become_rank_program(words);
   }
+  arm_crash_points(-1);  // none is this process's; a mistyped one is told now
   const job::Job job = load_and_check(options.job);
   const std::filesystem::path dir = std::filesystem::absolute(
       options.run_dir.empty() ? "runs/" + store::new_run_name("runs", job.name) : options.run_dir);

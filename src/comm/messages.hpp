@@ -122,11 +122,9 @@ struct Bye {
 // Results are ready to be written: the rank may ask for leases.
 struct Welcome {
   std::string run_dir;
-  std::int64_t pid = 0;  // of the coordinator, for when it falls silent
-  std::string host;
   template <typename Archive>
   void fields(Archive& archive) {
-    archive(run_dir, pid, host);
+    archive(run_dir);
   }
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };

@@ -6,7 +6,6 @@
 #include <ctime>
 
 #include <signal.h>
-#include <unistd.h>
 
 #include "coordinator/entry.hpp"
 #include "infer/figures_summary.hpp"
@@ -96,7 +95,7 @@ void Driver::model_ready(const ModelReady& ready, const std::string& versions) {
 }
 
 void Driver::welcome(int rank) {
-  if (!ended()) channel_.send(rank, comm::Welcome{files_.folder().path.string(), ::getpid(), world_.host()});
+  if (!ended()) channel_.send(rank, comm::Welcome{files_.folder().path.string()});
 }
 
 void Driver::receive(int from, const comm::Message& message) {
@@ -168,7 +167,13 @@ void Driver::feed(const coordinator::Event& event) {
 }
 
 void Driver::step() {
-  if (ended() || !coordinator_) return;
+  if (ended()) return;
+  // The ranks watch their coordinator as it watches them.
+  if (now() - last_sign_ > job_.fault_tolerance.rank_timeout / 5) {
+    last_sign_ = now();
+    for (const auto& [rank, hello] : hello_) channel_.send(rank, comm::Alive{});
+  }
+  if (!coordinator_) return;
   if (start_together_ && all_ready()) {
     start_together_ = false;
     for (const auto& [rank, ready] : std::exchange(waiting_, {})) receive(rank, ready);
@@ -177,11 +182,6 @@ void Driver::step() {
     last_tick_ = now();
     feed(coordinator::Tick{});
     progress_.update(progress_state(), last_tick_);
-  }
-  // The ranks watch their coordinator as it watches them.
-  if (now() - last_sign_ > job_.fault_tolerance.rank_timeout / 5) {
-    last_sign_ = now();
-    for (const auto& [rank, hello] : hello_) channel_.send(rank, comm::Alive{});
   }
   carry_out();
 }
@@ -262,9 +262,9 @@ void Driver::act(const coordinator::Kill& kill) {
 
 // On another host it is fenced all the same: nothing that it says counts any more, and rows it writes are the same.
 void Driver::kill_rank(int rank) {
-  const auto hello = hello_.find(rank);
-  if (hello == hello_.end() || hello->second.host != world_.host() || rank == world_.rank()) return;
-  ::kill(static_cast<pid_t>(hello->second.pid), SIGKILL);
+  const auto process = store::process_of(files_.folder(), rank);
+  if (!process || process->host != world_.host() || rank == world_.rank()) return;
+  ::kill(static_cast<pid_t>(process->pid), SIGKILL);
 }
 
 void Driver::act(const coordinator::Finish& finish) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <sstream>
 
+#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
 #include "dataset/record_source.hpp"
@@ -107,6 +108,7 @@ void Pipeline::model_loop() {
   bool fits = false;
   try {
     const c10::InferenceMode inference;
+    at::set_num_threads(job_.resources.threads_per_rank);  // OpenMP counts threads for each thread by itself
     const at::Device device = model::choose_device(job_.model.device, local_rank_);
     const auto model = model::load_model(job_.model, device);
     Compute compute(job_, *model);

@@ -62,8 +62,10 @@ class RankLife {
     pipeline_ = std::make_unique<Pipeline>(options_.job, world_.local_rank(), outbox_);
     if (world_.rank() == coordinator_) {
       if (options_.fresh) store::create_run(store::posix_disk(), options_.run_dir, options_.job.resolved_yaml);
-      run_dir_ = options_.run_dir;
+      know_run(options_.run_dir);
       coordinate();
+    } else if (!options_.fresh) {
+      know_run(options_.run_dir);
     }
     greet();
     std::chrono::microseconds nap = shortest_nap;
@@ -165,6 +167,11 @@ class RankLife {
     std::visit([this](const auto& message) { on(message); }, received.message);
   }
 
+  void know_run(const std::filesystem::path& run_dir) {
+    run_dir_ = run_dir;
+    store::note_process({run_dir_}, world_.rank(), {::getpid(), world_.host()});
+  }
+
   void greet() { channel_.send(coordinator_, comm::Hello{::getpid(), world_.host(), ""}); }
 
   // Becomes the coordinator: replays the journal, lays out the results as soon as the model is there.
@@ -196,16 +203,17 @@ class RankLife {
   // A coordinator that is stopped or stuck says nothing, and MPI does not notice. The lowest rank behind it ends it (on
   // the same host), and then fails over as after any death.
   void watch_coordinator() {
-    if (coordinator_pid_ == 0) return;
+    if (run_dir_.empty()) return;
     const std::chrono::duration<double> patience(options_.job.fault_tolerance.rank_timeout);
     int next = coordinator_ + 1;
     while (next < world_.size() && world_.is_dead(next)) ++next;
-    const double turns = next == world_.rank() ? 1 : 3;
+    // One that lays out a large run, or reads a large journal, is silent for a while.
+    const double turns = (next == world_.rank() ? 1 : 2) * (results_ ? 1 : 3);
     if (Clock::now() - heard_ < turns * patience) return;
-    if (coordinator_host_ != world_.host())
-      throw RankLost("the coordinator on " + coordinator_host_ + " has fallen silent");
+    const auto process = store::process_of({run_dir_}, coordinator_);
+    if (!process || process->host != world_.host()) throw RankLost("the coordinator has fallen silent");
     report::log_info("the coordinator has been silent for longer than rank_timeout: it is killed");
-    ::kill(static_cast<pid_t>(coordinator_pid_), SIGKILL);
+    ::kill(static_cast<pid_t>(process->pid), SIGKILL);
     heard_ = Clock::now();
   }
 
@@ -235,10 +243,8 @@ class RankLife {
   }
 
   void on(const comm::Welcome& welcome) {
-    coordinator_pid_ = welcome.pid;
-    coordinator_host_ = welcome.host;
     if (results_) return;
-    run_dir_ = welcome.run_dir;
+    know_run(welcome.run_dir);
     const store::RunFolder folder = store::open_run(welcome.run_dir);
     if (!driver_) report::open_log(folder.log(world_.rank()));
     report::log_info("rank " + std::to_string(world_.rank()) + " of " + std::to_string(world_.size()) + ", pid " +
@@ -267,9 +273,7 @@ class RankLife {
   std::unique_ptr<store::Results> results_;
   std::unique_ptr<Pipeline> pipeline_;  // its threads use what is above
   std::unique_ptr<Driver> driver_;
-  int coordinator_ = 0;  // the lowest rank alive, as far as this one knows
-  std::int64_t coordinator_pid_ = 0;
-  std::string coordinator_host_;
+  int coordinator_ = 0;                     // the lowest rank alive, as far as this one knows
   Clock::time_point heard_ = Clock::now();  // from the coordinator, last
   std::filesystem::path run_dir_;
   std::optional<ModelReady> model_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <fstream>
 #include <random>
 #include <vector>
 
@@ -21,6 +22,21 @@ std::vector<std::string> runs_in(const std::filesystem::path& folder) {
 }
 
 }  // namespace
+
+void note_process(const RunFolder& run, int rank, const Process& process) {
+  const std::filesystem::path path = run.logs() / ("rank-" + std::to_string(rank) + ".pid");
+  const std::filesystem::path temporary = path.string() + ".tmp";
+  std::ofstream(temporary) << process.pid << ' ' << process.host << '\n';
+  std::error_code error;
+  std::filesystem::rename(temporary, path, error);
+}
+
+std::optional<Process> process_of(const RunFolder& run, int rank) {
+  Process process;
+  std::ifstream file(run.logs() / ("rank-" + std::to_string(rank) + ".pid"));
+  if (!(file >> process.pid >> process.host) || process.pid <= 1) return std::nullopt;
+  return process;
+}
 
 std::string new_run_name(const std::filesystem::path& parent, const std::string& job_name) {
   const std::time_t now = std::time(nullptr);

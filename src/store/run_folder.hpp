@@ -1,7 +1,9 @@
 // The folder of one run: runs/<name>-<id>/ with job.yaml (resolved), journal, results.h5, summary.json, logs/.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "store/disk.hpp"
@@ -18,6 +20,15 @@ struct RunFolder {
   std::filesystem::path logs() const { return path / "logs"; }
   std::filesystem::path log(int rank) const { return logs() / ("rank-" + std::to_string(rank) + ".log"); }
 };
+
+// Which process is which rank, for those who must end one that is stopped or stuck. Not durable: of use only while the
+// mpirun lives. note_process never throws; process_of gives none if nothing (readable) was noted.
+struct Process {
+  std::int64_t pid = 0;
+  std::string host;
+};
+void note_process(const RunFolder& run, int rank, const Process& process);
+std::optional<Process> process_of(const RunFolder& run, int rank);
 
 // "digits-20260131-142501-7f3a": sorts by time, and is not taken yet in `parent`.
 std::string new_run_name(const std::filesystem::path& parent, const std::string& job_name);

@@ -84,6 +84,7 @@ class CommandsTest(ShardmillTest):
         while not (run / "results.h5").exists():
             time.sleep(0.01)
         kill_all(process)
+        time.sleep(0.5)  # for the last of its processes to give up the journal's lock
         self.assertEqual(json.loads(self.shardmill("status", run, "--json").stdout)["outcome"], "was cut off")
 
     def test_verify_finds_a_flipped_bit(self):
