@@ -68,7 +68,7 @@ TEST_F(Load, ReadsEveryKey) {
   EXPECT_THAT(job.metrics, ElementsAre(Metric{"accuracy", MetricType::accuracy, "label", "labels", "held_out"},
                                        Metric{"error", MetricType::mean_squared_error, "raw", "y", std::nullopt}));
   EXPECT_EQ(job.output, folder_ / "out/results.h5");
-  EXPECT_EQ(job.fault_tolerance, (FaultTolerance{5, 300, 0.5, OnBadRecord::fail, true, 0}));
+  EXPECT_EQ(job.fault_tolerance, (FaultTolerance{5, 300, 0.5, 60, OnBadRecord::fail, true, 0, 7, 2}));
   EXPECT_EQ(job.resources, (Resources{4, 2}));
 }
 
