@@ -59,7 +59,7 @@ class CommandsTest(ShardmillTest):
 
     def test_status_and_verify_while_it_runs(self):
         run = self.folder / "run"
-        process = start(PROGRAM, "run", self.many_digits(200_000), "--run-dir", run, "-n", 2, cwd=self.folder)
+        process = start(PROGRAM, "run", self.many_digits(800_000), "--run-dir", run, "-n", 2, cwd=self.folder)
         try:
             deadline = time.monotonic() + 30
             state = {}
