@@ -205,7 +205,7 @@ void Coordinator::handle(const ShardFinished& event) {
   std::vector<BadRow> bad = trouble == nullptr ? std::vector<BadRow>() : trouble->bad;
   merge_bad_rows(bad, event.bad);
   record(Committed{event.shard, (trouble == nullptr ? 0 : trouble->attempts) + 1, event.rank, event.checksum,
-                   event.seconds, std::move(bad)});
+                   event.seconds, std::move(bad), now_ - started_});
   ++committed_;
   committed_seconds_ += event.seconds;
   for (const Lease& lease : std::vector<Lease>(leases_[event.shard])) {

@@ -93,6 +93,7 @@ class Reader {
   std::string text(const char* key) const { return unescape(raw(key)); }
   std::int64_t integer(const char* key) const { return number<std::int64_t>(raw(key)); }
   int small(const char* key) const { return number<int>(raw(key)); }
+  double real_or(const char* key, double otherwise) const { return values_.contains(key) ? real(key) : otherwise; }
   double real(const char* key) const { return number<double>(raw(key)); }
   std::uint64_t hex(const char* key) const {
     const std::string_view digits = raw(key);
@@ -172,6 +173,7 @@ std::string write(const Committed& e) {
       .put("rank", e.rank)
       .put_hex("checksum", e.checksum)
       .put("seconds", e.seconds)
+      .put("elapsed", e.elapsed)
       .put("bad", e.bad)
       .take();
 }
@@ -211,8 +213,8 @@ Entry decode(std::string_view line) {
   }
   if (in.word() == "started") return Started{in.small("incarnation"), in.small("ranks"), in.integer("unix")};
   if (in.word() == "committed") {
-    return Committed{in.integer("shard"), in.small("attempts"), in.small("rank"),
-                     in.hex("checksum"),  in.real("seconds"),   in.rows("bad")};
+    return Committed{in.integer("shard"), in.small("attempts"), in.small("rank"),        in.hex("checksum"),
+                     in.real("seconds"),  in.rows("bad"),       in.real_or("elapsed", 0)};
   }
   if (in.word() == "advanced") return Advanced{in.integer("shard"), in.integer("durable"), in.rows("bad")};
   if (in.word() == "attempt-lost") {

@@ -68,6 +68,7 @@ void Ledger::on(const Started& entry) {
 void Ledger::on(const Committed& entry) {
   check_shard(entry.shard);
   if (done_.contains(entry.shard)) return;
+  last_elapsed_ = std::max(last_elapsed_, entry.elapsed);
   done_.insert(entry.shard);
   troubles_.erase(entry.shard);
   records_done_ += plan_.count(entry.shard);

@@ -129,6 +129,7 @@ struct Committed {
   std::uint64_t checksum = 0;
   Seconds seconds = 0;
   std::vector<BadRow> bad;
+  Seconds elapsed = 0;  // of this incarnation: what is known of its length if it is cut off
   friend bool operator==(const Committed&, const Committed&) = default;
 };
 // Rows [0, durable) of a shard that is not done need not be computed again.

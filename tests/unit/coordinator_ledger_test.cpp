@@ -130,6 +130,17 @@ TEST(LifeCycle, AShardGoesByTheTable) {
   EXPECT_EQ(next(ShardState::leased, ShardStep::commit), ShardState::done);
 }
 
+TEST(Ledger, ACutOffIncarnationCountsUpToItsLastCommit) {
+  Ledger ledger({20, 10}, 10);
+  ledger.apply(Started{1, 2, 0});
+  ledger.apply(Committed{0, 1, 0, 7, 3.0, {}, 4.0});
+  ledger.apply(Started{2, 2, 100});
+  ledger.apply(Committed{1, 1, 0, 7, 1.0, {}, 1.0});
+  ledger.apply(Ended{ExitCode::done, 1.0, ""});
+  EXPECT_DOUBLE_EQ(ledger.figures().elapsed, 5.0);
+  EXPECT_DOUBLE_EQ(ledger.figures().load(), 4.0);
+}
+
 TEST(LifeCycle, WhatIsNotInATableIsABug) {
   std::size_t allowed = 0;
   for (const ShardState from : {ShardState::pending, ShardState::leased, ShardState::done}) {
