@@ -42,7 +42,8 @@ TEST(Entry, ReadsBackAsItWasWritten) {
 
 TEST(Entry, IsReadable) {
   EXPECT_EQ(encode(Committed{12, 1, 3, 0xc0ffee, 0.125, {{17, "NaN in 'label'"}}}),
-            "committed shard=12 attempts=1 rank=3 checksum=0000000000c0ffee seconds=0.125 elapsed=0 bad=17:NaN%20in%20'label'");
+            "committed shard=12 attempts=1 rank=3 checksum=0000000000c0ffee seconds=0.125 elapsed=0 "
+            "bad=17:NaN%20in%20'label'");
 }
 
 TEST(Entry, CutAnywhereIsRefusedOrAnEntryButNeverACrash) {
