@@ -22,7 +22,7 @@ ExitCode status(const StatusOptions& options) {
   report::Summary summary;
   summary.name = job.name;
   summary.run_dir = folder.path.string();
-  summary.results = (job.output ? *job.output : folder.results()).string();
+  summary.results = infer::results_path(job, folder).string();
   std::string state = "has not begun";
   if (const auto record = infer::read_run(folder, job.batch_size)) {
     const bool running = store::journal_in_use(store::posix_disk(), folder.journal());

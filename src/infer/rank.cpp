@@ -249,8 +249,8 @@ class RankLife {
     if (!driver_) report::open_log(folder.log(world_.rank()));
     report::log_info("rank " + std::to_string(world_.rank()) + " of " + std::to_string(world_.size()) + ", pid " +
                      std::to_string(::getpid()) + " on " + world_.host() + "; " + versions_text());
-    const std::filesystem::path path = options_.job.output ? *options_.job.output : folder.results();
-    results_ = std::make_unique<store::Results>(store::posix_disk(), path, store::Open::write);
+    results_ =
+        std::make_unique<store::Results>(store::posix_disk(), results_path(options_.job, folder), store::Open::write);
     pipeline_->open(*results_);
     declare_ready();
   }

@@ -65,7 +65,11 @@ RunFiles::RunFiles(const job::Job& job, store::RunFolder folder) : job_(job), fo
   crash_point("during-replay");
 }
 
-std::filesystem::path RunFiles::results_path() const { return job_.output ? *job_.output : folder_.results(); }
+std::filesystem::path results_path(const job::Job& job, const store::RunFolder& folder) {
+  return job.output ? *job.output : folder.results();
+}
+
+std::filesystem::path RunFiles::results_path() const { return infer::results_path(job_, folder_); }
 
 void RunFiles::open_results(const std::vector<store::OutputLayout>& outputs, const std::string& versions) {
   store::Disk& disk = store::posix_disk();

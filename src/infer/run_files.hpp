@@ -16,6 +16,9 @@
 
 namespace shardmill::infer {
 
+// Where the run's results lie: the job's `output`, else in the run folder.
+std::filesystem::path results_path(const job::Job& job, const store::RunFolder& folder);
+
 class RunFiles {
  public:
   // Plans the shards, opens the journal and replays it; begins a new one if there is none. Throws DataError, or

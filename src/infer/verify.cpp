@@ -35,7 +35,7 @@ void check_tables(const coordinator::Plan& plan, const coordinator::Committed& c
 Verification verify_run(const job::Job& job, const store::RunFolder& folder) {
   const auto record = read_run(folder, job.batch_size);
   if (!record) throw StoreError(folder.path.string() + " has not begun: there is nothing to verify");
-  store::Results results(store::posix_disk(), job.output ? *job.output : folder.results(), store::Open::read);
+  store::Results results(store::posix_disk(), results_path(job, folder), store::Open::read);
   Verification found;
   found.shards = record->plan.shards();
   if (results.layout().records != record->plan.records) {
