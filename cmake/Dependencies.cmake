@@ -14,6 +14,12 @@ endif()
 
 set(MPI_CXX_SKIP_MPICXX ON)
 find_package(MPI REQUIRED COMPONENTS CXX)
+# Their mpiruns take different options.
+execute_process(COMMAND ${MPIEXEC_EXECUTABLE} --version OUTPUT_VARIABLE _mpiexec_version ERROR_VARIABLE _mpiexec_version)
+set(SHARDMILL_MPI_IS_OPENMPI 0)
+if(_mpiexec_version MATCHES "Open MPI|OpenRTE|prterun|PRRTE")
+  set(SHARDMILL_MPI_IS_OPENMPI 1)
+endif()
 # Open MPI's compiler wrapper asks for DT_RUNPATH; cmake/Rooms.cmake says why our programs need DT_RPATH.
 get_target_property(_mpi_link_options MPI::MPI_CXX INTERFACE_LINK_OPTIONS)
 if(_mpi_link_options)
@@ -21,11 +27,12 @@ if(_mpi_link_options)
   set_target_properties(MPI::MPI_CXX PROPERTIES INTERFACE_LINK_OPTIONS "${_mpi_link_options}")
 endif()
 find_package(Threads REQUIRED)
-find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto SSL)
 find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(spdlog REQUIRED)
+find_package(Boost 1.74 REQUIRED)  # headers only: Beast and Asio
 find_package(LibTorch REQUIRED)  # cmake/FindLibTorch.cmake; decides SHARDMILL_WITH_CUDA
 
 # Serial HDF5: ranks write by pwrite, never by parallel HDF5.
@@ -37,6 +44,11 @@ if(NOT TARGET shardmill_hdf5)
   target_link_libraries(shardmill_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
   target_compile_definitions(shardmill_hdf5 INTERFACE ${HDF5_DEFINITIONS})
 endif()
+
+# Header-only; not every distribution has a CMake package of it.
+find_path(RAPIDJSON_INCLUDE_DIR rapidjson/reader.h REQUIRED)
+add_library(shardmill_rapidjson INTERFACE)
+target_include_directories(shardmill_rapidjson SYSTEM INTERFACE ${RAPIDJSON_INCLUDE_DIR})
 
 find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
 find_library(XXHASH_LIBRARY xxhash REQUIRED)

@@ -17,7 +17,8 @@ endif()
 
 function(shardmill_room name)
   cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp
+    ${CMAKE_SOURCE_DIR}/src/${name}/*/*.cpp)
   add_library(shardmill_${name} STATIC ${sources})
   target_include_directories(shardmill_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(shardmill_${name} PRIVATE shardmill_options PUBLIC ${ARG_LINKS})

@@ -16,10 +16,17 @@ int front_main(int argc, char** argv) {
   Action action;
   add_run(app, action);
   add_resume(app, action);
+  add_finish(app, action);
+  add_submit(app, action);
+  add_cancel(app, action);
   add_validate(app, action);
   add_plan(app, action);
+  add_tune(app, action);
+  add_simulate(app, action);
   add_status(app, action);
   add_verify(app, action);
+  add_inspect(app, action);
+  add_export(app, action);
   add_doctor(app, action);
   add_demo(app, action);
   return run_program(app, argc, argv, [&action] { return action(); });

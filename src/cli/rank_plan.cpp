@@ -42,7 +42,7 @@ void add_rank_plan(CLI::App& app, Action& action) {
   add_job_options(*command, *options);
   command->callback([options, &action] {
     action = [options] {
-      const job::Job job = load_and_check(*options);
+      const job::Job job = load_infer_and_check(*options, "plan");
       print(job, infer::make_plan(job));
       return ExitCode::done;
     };

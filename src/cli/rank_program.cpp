@@ -12,6 +12,7 @@ int rank_main(int argc, char** argv) {
   add_rank_run(app, action);
   add_rank_run_folder(app, action);
   add_rank_plan(app, action);
+  add_rank_trial(app, action);
   add_rank_doctor(app, action);
   return run_program(app, argc, argv, [&action] { return action(); });
 }

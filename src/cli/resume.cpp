@@ -1,21 +1,29 @@
 // shardmill resume RUN: goes on from what the journal says is done, with any number of ranks.
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <thread>
 
 #include "cli/commands.hpp"
+#include "cli/job_options.hpp"
 #include "cli/launcher.hpp"
+#include "cli/parts.hpp"
+#include "cli/run_record.hpp"
+#include "cli/take_over.hpp"
 #include "comm/placement.hpp"
-#include "infer/run_files.hpp"
+#include "job/crash_point.hpp"
 #include "job/error.hpp"
 #include "job/load.hpp"
+#include "store/journal.hpp"
 
 namespace shardmill::cli {
 namespace {
 
 struct ResumeOptions {
   std::string run;
+  std::string part;
+  bool take_over = false;
   LaunchOptions launch;
 };
 
@@ -28,29 +36,59 @@ bool in_use(const store::RunFolder& folder) {
   return false;
 }
 
+ExitCode resume_one(const store::RunFolder& folder, const LaunchOptions& options, bool take) {
+  const job::Job job = job::load_job(folder.job());
+  if (const auto record = read_record(job, folder)) {
+    if (in_use(folder)) {
+      if (!take) throw UsageError(who_runs(folder));
+      take_over(job, folder);
+    }
+    std::error_code error;
+    // A server has never done all that it could: one that was stopped starts again.
+    const bool serves = job.kind == job::Kind::serve;
+    if (!serves && is_done(*record) && std::filesystem::exists(folder.summary(), error)) {
+      if (!options.quiet) std::printf("%s is done already\n", folder.path.c_str());
+      return *record->ended;
+    }
+    if (!options.quiet && !serves) {
+      std::printf("%s: %lld of %lld %s are done; going on\n", job.name.c_str(),
+                  static_cast<long long>(record->summary.records_done), static_cast<long long>(record->summary.records),
+                  record->summary.wording.requests.c_str());
+      std::fflush(stdout);
+    }
+  } else {
+    check(job);  // submitted, perhaps before all was there that it reads
+  }
+  return launch(job, folder, options);
+}
+
+// Computes here what the parts lack, one after the other, and brings them together.
+ExitCode resume_parts(const store::RunFolder& run, const LaunchOptions& options, bool take) {
+  const auto record = read_record(job_of(run), run);
+  std::error_code error;
+  if (record && is_done(*record) && std::filesystem::exists(run.summary(), error)) {
+    if (!options.quiet) std::printf("%s is done already\n", run.path.c_str());
+    return *record->ended;
+  }
+  for (const PartStatus& status : parts_status(run, /*ask_slurm=*/false)) {
+    if (status.done()) continue;
+    if (!options.quiet) std::printf("part %s\n", to_text(status.part).c_str());
+    const ExitCode outcome = resume_one(open_part(run, status.part), options, take);
+    if (outcome != ExitCode::done && outcome != ExitCode::quarantined) return outcome;
+  }
+  return finish(run, options.quiet);
+}
+
 ExitCode resume(const ResumeOptions& options) {
   if (comm::placement_from_environment().size > 0) {
     throw UsageError("resume starts mpirun itself: call it without mpirun");
   }
+  check_fault_environment();
   const store::RunFolder folder = store::open_run(options.run);
-  const job::Job job = job::load_job(folder.job());
-  if (const auto record = infer::read_run(folder, job.batch_size)) {
-    if (in_use(folder)) {
-      throw UsageError(folder.path.string() + " is running; `shardmill status` shows how far it is");
-    }
-    const auto& ended = record->ledger.ended();
-    if (ended && (ended->outcome == ExitCode::done || ended->outcome == ExitCode::quarantined)) {
-      if (!options.launch.quiet) std::printf("%s is done already\n", folder.path.c_str());
-      return ended->outcome;
-    }
-    if (!options.launch.quiet) {
-      const coordinator::Figures figures = record->ledger.figures();
-      std::printf("%s: %lld of %lld records are done; going on\n", job.name.c_str(),
-                  static_cast<long long>(figures.records_done), static_cast<long long>(figures.records));
-      std::fflush(stdout);
-    }
-  }
-  return launch(job, folder, options.launch);
+  if (!options.part.empty())
+    return resume_one(open_part(folder, part_of(options.part)), options.launch, options.take_over);
+  if (store::parts_of(folder)) return resume_parts(folder, options.launch, options.take_over);
+  return resume_one(folder, options.launch, options.take_over);
 }
 
 }  // namespace
@@ -61,6 +99,9 @@ void add_resume(CLI::App& app, Action& action) {
   command->add_option("run", options->run, "The run's folder")->required();
   command->add_option("-n,--ranks", options->launch.ranks, "Number of ranks; any, not only the one it began with")
       ->check(CLI::Range(1, 1 << 20));
+  add_part_option(*command, options->part);
+  command->add_flag("--take-over", options->take_over,
+                    "Also if a machine that is gone, or hangs, still has the run locked");
   command->add_flag("-q,--quiet", options->launch.quiet, "Only errors");
   command->callback([options, &action] { action = [options] { return resume(*options); }; });
 }

@@ -3,13 +3,20 @@
 #include <filesystem>
 #include <memory>
 
+#include "cli/allocation.hpp"
 #include "cli/commands.hpp"
 #include "cli/job_options.hpp"
 #include "cli/launcher.hpp"
+#include "cli/parts.hpp"
 #include "cli/program.hpp"
+#include "cli/run_record.hpp"
+#include "cli/tuning.hpp"
 #include "comm/placement.hpp"
+#include "infer/run_files.hpp"
 #include "job/crash_point.hpp"
 #include "job/error.hpp"
+#include "job/rehearsal.hpp"
+#include "serve/idle_state.hpp"
 #include "store/run_folder.hpp"
 
 namespace shardmill::cli {
@@ -19,29 +26,71 @@ struct RunOptions {
   JobOptions job;
   LaunchOptions launch;
   std::string run_dir;
+  bool tune = false;
 };
+
+constexpr double seconds_a_setting = 0.5;
+
+// The job with the setting that is the fastest here. It becomes part of the run: a resume goes on with it.
+JobOptions tuned(const RunOptions& options) {
+  const std::vector<Tried> tried = tune(options.job, seconds_a_setting);
+  const Tried& best = best_of(tried);
+  JobOptions job = options.job;
+  for (std::string& override : to_overrides(best.setting)) {
+    if (!options.launch.quiet) std::printf("tuned: %s\n", override.c_str());
+    job.overrides.push_back(std::move(override));
+  }
+  return job;
+}
 
 ExitCode run(const RunOptions& options) {
   if (comm::placement_from_environment().size > 0) {
     if (options.launch.ranks > 0)
       throw UsageError("--ranks is for starting mpirun; here mpirun -np has set the number of ranks");
+    if (options.tune)
+      throw UsageError(
+          "--tune is for `shardmill run` that starts mpirun; try `shardmill tune` and write into the job what it "
+          "finds");
     std::vector<std::string> words = to_words(options.job);
     words.insert(words.begin(), "run");
     if (!options.run_dir.empty()) words.insert(words.end(), {"--run-dir", options.run_dir});
     if (options.launch.quiet) words.emplace_back("--quiet");
     become_rank_program(words);
   }
-  arm_crash_points(-1);  // none is this process's; a mistyped one is told now
-  const job::Job job = load_and_check(options.job);
-  const std::filesystem::path dir = std::filesystem::absolute(
+  check_fault_environment();
+  if (!options.job.part.empty() && options.run_dir.empty())
+    throw UsageError("--part needs --run-dir, the folder of the run that all parts fill");
+  if (!options.job.part.empty() && options.tune)
+    throw UsageError(
+        "--tune cannot be used with --part: all parts need one setting; write into the job what `shardmill tune` "
+        "finds");
+  const job::Job job = load_and_check(options.tune ? tuned(options) : options.job);
+  const int ranks = choose_ranks(job, options.launch.ranks);
+  std::filesystem::path dir = std::filesystem::absolute(
       options.run_dir.empty() ? "runs/" + store::new_run_name("runs", job.name) : options.run_dir);
+  if (job.part) dir = begin_part(options.job, dir, job).path;
   const store::RunFolder folder = store::create_run(store::posix_disk(), dir, job.resolved_yaml);
   if (!options.launch.quiet) {
-    std::printf("%s: %d ranks, run folder %s\n", job.name.c_str(), choose_ranks(job, options.launch.ranks),
-                folder.path.c_str());
+    const auto allocation = allocation_from_environment();
+    const std::string nodes = allocation ? " on " + std::to_string(allocation->nodes) + " nodes" : "";
+    std::printf("%s: %d ranks%s, run folder %s\n", job.name.c_str(), ranks, nodes.c_str(), folder.path.c_str());
     std::fflush(stdout);
   }
-  return launch(job, folder, options.launch);
+  LaunchOptions launch_options = options.launch;
+  launch_options.rehearsal = job.faults.has_value();
+  job::arm_rehearsal(job);
+  const ExitCode outcome = launch(job, folder, launch_options);
+  if (outcome == ExitCode::bad_job) {  // nothing was begun
+    if (job.serve.idle_job) store::remove_run(serve::idle_run_of(folder));
+    store::remove_run(folder);
+  }
+  if (!job.faults) return outcome;
+  const auto record = read_record(job, folder);
+  const job::Verdict verdict = job::judge_rehearsal(*job.faults, outcome, record ? record->summary.faults : 0,
+                                                    record ? record->summary.faults_recovered : 0);
+  if (verdict.as_expected) return ExitCode::done;
+  std::fprintf(stderr, "shardmill: error: the rehearsal went %s\n", verdict.text.c_str());
+  return ExitCode::failed;
 }
 
 }  // namespace
@@ -54,7 +103,9 @@ void add_run(CLI::App& app, Action& action) {
   command
       ->add_option("-n,--ranks", options->launch.ranks, "Number of ranks (default: the job's, else GPUs, else cores)")
       ->check(CLI::Range(1, 1 << 20));
+  add_part_option(*command, options->job.part);
   command->add_option("--run-dir", options->run_dir, "The run's folder (default: runs/<name>-<id>)");
+  command->add_flag("--tune", options->tune, "First find the fastest batch size and threads a rank on this machine");
   command->add_flag("-q,--quiet", options->launch.quiet, "Only errors");
   command->callback([options, &action] { action = [options] { return run(*options); }; });
 }

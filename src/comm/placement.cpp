@@ -26,6 +26,7 @@ Placement placement_from_environment() {
   placement.size = first_of({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}, 0);
   placement.rank = first_of({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"}, 0);
   placement.local_rank = first_of({"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID"}, 0);
+  if (const char* name = std::getenv("PMIX_NAMESPACE")) placement.group = name;
   return placement;
 }
 

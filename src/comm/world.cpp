@@ -19,7 +19,7 @@ MpiInfo mpi_info() {
   return info;
 }
 
-World::World() {
+World::World() : bell_(placement_from_environment().group, placement_from_environment().rank) {
   int provided = MPI_THREAD_SINGLE;
   check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);

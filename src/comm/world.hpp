@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "comm/bell.hpp"
+
 namespace shardmill::comm {
 
 struct MpiInfo {
@@ -30,6 +32,8 @@ class World {
   int local_rank() const { return local_rank_; }
   bool fault_tolerant() const { return fault_tolerant_; }
   const std::string& host() const { return host_; }
+  // Whoever sends to another rank of this World rings it afterwards.
+  Bell& bell() { return bell_; }
 
   // Ranks found dead since the last call. Local, takes microseconds. Always empty without fault tolerance.
   std::vector<int> newly_dead();
@@ -41,6 +45,7 @@ class World {
   [[noreturn]] void leave(int exit_code, bool clean);
 
  private:
+  Bell bell_;
   int rank_ = 0;
   int size_ = 1;
   int local_rank_ = 0;

@@ -8,19 +8,11 @@
 
 namespace shardmill::coordinator {
 
-Coordinator::Coordinator(Ledger ledger, Policy policy) : ledger_(std::move(ledger)), policy_(policy) {
-  std::int64_t next_free = 0;
-  for (const auto& [first, last] : ledger_.done().intervals()) {
-    if (next_free < first) pending_.insert(next_free, first);
-    next_free = last;
-  }
-  if (next_free < ledger_.plan().shards()) pending_.insert(next_free, ledger_.plan().shards());
-  for (const auto& [shard, trouble] : ledger_.troubles()) {
-    if (trouble.attempts == 0) continue;
-    pending_.erase(shard);
-    suspects_.insert(shard);
-  }
+namespace {
+constexpr Attempt attempts_of_an_incarnation = 1'000'000'000'000;
 }
+
+Coordinator::Coordinator(Ledger ledger, Policy policy) : ledger_(std::move(ledger)), policy_(std::move(policy)) {}
 
 Actions Coordinator::start(int ranks, std::int64_t unix_seconds, Seconds now) {
   std::vector<Rank> all(static_cast<std::size_t>(ranks));
@@ -28,13 +20,19 @@ Actions Coordinator::start(int ranks, std::int64_t unix_seconds, Seconds now) {
   return start(all, unix_seconds, now);
 }
 
-Actions Coordinator::start(const std::vector<Rank>& alive_ranks, std::int64_t unix_seconds, Seconds now) {
+Actions Coordinator::start(const std::vector<Rank>& alive_ranks, std::int64_t unix_seconds, Seconds now,
+                           bool outlived) {
   now_ = started_ = last_tick_ = now;
   actions_.clear();
-  record(Started{ledger_.incarnations() + 1, static_cast<int>(alive_ranks.size()), unix_seconds});
+  const bool cut_off = ledger_.incarnations() > 0 && !ledger_.ended();
+  const std::int64_t most_leased = cut_off ? ledger_.most_leased() : 0;
+  const bool seen = ledger_.rank_gone();
+  record(Started{ledger_.incarnations() + 1, static_cast<int>(alive_ranks.size()), unix_seconds, policy_.slots});
   for (const Rank rank : alive_ranks) handle(RankJoined{rank});
   // Attempt numbers of an earlier incarnation must never be taken for ours.
-  next_attempt_ = ledger_.incarnations() % 2000 * 1'000'000 + 1;
+  next_attempt_ = ledger_.incarnations() * attempts_of_an_incarnation + 1;
+  blame_cut_off(outlived ? alive_ranks : std::vector<Rank>(), seen);
+  waiting_ = Waiting(ledger_, most_leased, /*together=*/!outlived);
   settle();
   return std::move(actions_);
 }
@@ -52,9 +50,9 @@ Actions Coordinator::on(const Event& event, Seconds now) {
 Figures Coordinator::figures(Seconds now) const {
   const bool over = run_ == RunState::ended;
   Figures figures = ledger_.figures(over ? 0 : std::max(now, now_) - started_);
-  figures.ranks_alive = static_cast<int>(
-      std::count_if(ranks_.begin(), ranks_.end(), [](const auto& entry) { return entry.second.alive; }));
+  figures.ranks_alive = alive_;
   figures.records_recomputed = recomputed_;
+  figures.longest_detection = longest_detection_;
   figures.longest_recovery = longest_recovery_;
   return figures;
 }
@@ -62,6 +60,11 @@ Figures Coordinator::figures(Seconds now) const {
 ShardState Coordinator::state(ShardId shard) const {
   if (ledger_.is_done(shard)) return ShardState::done;
   return leases_.contains(shard) ? ShardState::leased : ShardState::pending;
+}
+
+std::int64_t Coordinator::durable(ShardId shard) const {
+  const Trouble* trouble = ledger_.trouble(shard);
+  return trouble == nullptr ? 0 : trouble->durable;
 }
 
 // ---- Events: who is there -------------------------------------------------------------------------------------------
@@ -75,7 +78,10 @@ Coordinator::RankState* Coordinator::alive(Rank rank) {
 
 void Coordinator::handle(const RankJoined& event) {
   const auto [found, is_new] = ranks_.try_emplace(event.rank);
-  if (is_new) found->second.heard = found->second.progress = now_;
+  if (is_new) {
+    found->second.heard = found->second.progress = now_;
+    ++alive_;
+  }
   alive(event.rank);
 }
 
@@ -83,18 +89,11 @@ void Coordinator::handle(const Heartbeat& event) { alive(event.rank); }
 
 void Coordinator::handle(const RankReady& event) {
   if (RankState* rank = alive(event.rank)) {
-    rank->slots = event.slots;
+    rank->slots = std::min(event.slots, std::max(policy_.most_slots, policy_.slots));
+    if (rank->slots > ledger_.slots()) record(Ahead{rank->slots});
     note_slots(event.rank);
     grant_to_waiting();
   }
-}
-
-void Coordinator::note_slots(Rank rank) {
-  const RankState& state = ranks_.at(rank);
-  idle_.erase(rank);
-  hungry_.erase(rank);
-  if (!state.alive || state.alone || static_cast<int>(state.leases.size()) >= state.slots) return;
-  (state.leases.empty() ? idle_ : hungry_).insert(rank);
 }
 
 void Coordinator::handle(const RankDied& event) {
@@ -103,12 +102,25 @@ void Coordinator::handle(const RankDied& event) {
 }
 
 void Coordinator::handle(const Tick&) {
-  std::vector<std::pair<Rank, std::string>> dead;
   // Who was overdue at the last tick and has not been heard since. Overdue by now would not do: after a pause of the
   // coordinator itself, what the ranks said meanwhile may not be read yet.
   const Seconds last_tick = std::exchange(last_tick_, now_);
+  if (last_tick > nobody_overdue_before_) bury_overdue(last_tick);
+  if (run_ == RunState::ended) return;
+  stop_before_deadline();
+  take_back_late();
+  grant_to_waiting();
+}
+
+// Also finds out when the next one can be overdue, at the earliest: most ticks need not look at every rank.
+void Coordinator::bury_overdue(Seconds last_tick) {
+  std::vector<std::pair<Rank, std::string>> dead;
+  nobody_overdue_before_ = now_ + std::min(policy_.rank_timeout, policy_.shard_timeout);
   for (const auto& [rank, state] : ranks_) {
     if (!state.alive) continue;
+    nobody_overdue_before_ = std::min(nobody_overdue_before_, state.heard + policy_.rank_timeout);
+    if (!state.leases.empty())
+      nobody_overdue_before_ = std::min(nobody_overdue_before_, state.progress + policy_.shard_timeout);
     const bool silent = last_tick - state.heard > policy_.rank_timeout;
     const bool stuck = !state.leases.empty() && last_tick - state.progress > policy_.shard_timeout;
     if (!silent && !stuck) continue;
@@ -116,54 +128,15 @@ void Coordinator::handle(const Tick&) {
                                    : "no progress on shard " + std::to_string(state.leases.front()) +
                                          " for longer than shard_timeout");
   }
+  std::sort(dead.begin(), dead.end());
   for (const auto& [rank, reason] : dead) {
     if (run_ == RunState::ended) return;
     actions_.push_back(Kill{rank, reason});
     bury(rank, reason);
   }
-  grant_to_waiting();
 }
 
-void Coordinator::bury(Rank rank, const std::string& reason) {
-  const auto found = ranks_.find(rank);
-  if (run_ == RunState::ended || found == ranks_.end() || !found->second.alive) return;
-  found->second.alive = false;
-  note_slots(rank);
-  record(RankGone{rank, now_ - started_, reason});
-  // Leases are worked on in order, so the rank was at the last one that it told of: those before it are computed and
-  // only wait for the disk, those behind it are not begun, and neither cost an attempt. Of a suspect a rank always
-  // tells; of any other it may have died before it could.
-  const std::vector<ShardId> held = found->second.leases;
-  std::optional<ShardId> begun;
-  if (!held.empty() && !lease_of(rank, held.front()).again) begun = held.front();
-  for (const ShardId shard : held) {
-    if (lease_of(rank, shard).begun) begun = shard;
-  }
-  for (const ShardId shard : held) {
-    if (run_ == RunState::ended) return;
-    const std::int64_t computed = lease_of(rank, shard).computed;
-    if (shard == begun) {
-      const Trouble* trouble = ledger_.trouble(shard);
-      lose(rank, shard, std::max(computed, trouble == nullptr ? 0 : trouble->durable), reason);
-    } else {
-      count_recomputed(shard, computed);
-      drop_lease(rank, shard);
-      put_back(shard, /*suspect=*/true);
-    }
-  }
-}
-
-// ---- Events: shards
-// ---------------------------------------------------------------------------------------------------
-
-Coordinator::Lease* Coordinator::held(Rank rank, ShardId shard, int attempt) {
-  const auto found = leases_.find(shard);
-  if (found == leases_.end()) return nullptr;
-  for (Lease& lease : found->second) {
-    if (lease.rank == rank && lease.attempt == attempt) return &lease;
-  }
-  return nullptr;
-}
+// ---- Events: shards -------------------------------------------------------------------------------------------------
 
 void Coordinator::handle(const Progressed& event) {
   RankState* rank = alive(event.rank);
@@ -172,24 +145,27 @@ void Coordinator::handle(const Progressed& event) {
   if (lease == nullptr) return;
   rank->progress = now_;
   if (fail_on_bad(event.shard, event.bad)) return;
-  lease->begun = true;
+  lease->begun = lease->begun || !lease->again;
   lease->computed = std::max(lease->computed, event.computed);
-  const Trouble* trouble = ledger_.trouble(event.shard);
-  if (event.durable > (trouble == nullptr ? 0 : trouble->durable)) {
+  if (event.durable > durable(event.shard)) {
     record(Advanced{event.shard, event.durable, event.bad});
+    proceed(event.shard);
   }
 }
 
-Coordinator::Lease& Coordinator::lease_of(Rank rank, ShardId shard) {
-  std::vector<Lease>& leases = leases_.at(shard);
-  const auto found = std::find_if(leases.begin(), leases.end(), [rank](const Lease& l) { return l.rank == rank; });
-  SHARDMILL_CHECK(found != leases.end(), "the rank holds the shard");
-  return *found;
+void Coordinator::handle(const BatchAsked& event) {
+  RankState* rank = alive(event.rank);
+  Lease* lease = rank == nullptr ? nullptr : held(event.rank, event.shard, event.attempt);
+  if (lease == nullptr) return;
+  rank->progress = now_;
+  lease->asked = event.row;
+  proceed(event.shard);
 }
 
 bool Coordinator::fail_on_bad(ShardId shard, const std::vector<BadRow>& bad) {
   if (!policy_.fail_on_bad_record || bad.empty()) return false;
-  end(ExitCode::failed, "record " + std::to_string(ledger_.plan().first(shard) + bad.front().row) +
+  const std::int64_t row = policy_.row_at ? policy_.row_at(shard, bad.front().row) : bad.front().row;
+  end(ExitCode::failed, "record " + std::to_string(ledger_.plan().first(shard) + row) +
                             " is bad and the job says on_bad_record: fail: " + bad.front().message);
   return true;
 }
@@ -213,6 +189,7 @@ void Coordinator::handle(const ShardFinished& event) {
     drop_lease(lease.rank, event.shard);
   }
   SHARDMILL_CHECK(state(event.shard) == after, "a committed shard is done");
+  waiting_.done(event.shard);
   grant_to_waiting();
 }
 
@@ -235,157 +212,39 @@ void Coordinator::handle(const ShardReturned& event) {
   grant_to_waiting();
 }
 
-void Coordinator::drop_lease(Rank rank, ShardId shard) {
-  std::vector<Lease>& leases = leases_.at(shard);
-  std::erase_if(leases, [rank](const Lease& lease) { return lease.rank == rank; });
-  if (leases.empty()) leases_.erase(shard);
-  RankState& state = ranks_.at(rank);
-  if (state.leases.front() == shard) state.progress = now_;  // the clock of the next one starts now
-  std::erase(state.leases, shard);
-  if (state.leases.empty()) state.alone = false;
-  note_slots(rank);
-}
-
-void Coordinator::put_back(ShardId shard, bool suspect) {
-  if (leases_.contains(shard) || ledger_.is_done(shard)) return;
-  SHARDMILL_CHECK(next(ShardState::leased, ShardStep::lose) == ShardState::pending, "a lost shard is pending");
-  (suspect ? suspects_ : pending_).insert(shard);
-  if (suspect) lost_at_.try_emplace(shard, now_);
-}
-
-void Coordinator::count_recomputed(ShardId shard, std::int64_t computed) {
-  const Trouble* trouble = ledger_.trouble(shard);
-  recomputed_ += std::max<std::int64_t>(computed - (trouble == nullptr ? 0 : trouble->durable), 0);
-}
-
-void Coordinator::lose(Rank rank, ShardId shard, std::int64_t at, const std::string& reason) {
-  const Lease lease = lease_of(rank, shard);
-  const Trouble* before = ledger_.trouble(shard);
-  // A record is guilty if the ranks died max_attempts times in a row in its batch, the last time on it alone. A careful
-  // lease may have left the rows that go one at a time behind it: then its death blames a batch, not a record.
-  const bool same_batch =
-      before != nullptr && before->at >= 0 && before->at / policy_.batch_size == at / policy_.batch_size;
-  const int strikes = same_batch ? before->strikes + 1 : 1;
-  const bool guilty = at >= 0 && lease.careful && at < lease.careful_end && strikes >= policy_.max_attempts;
-  count_recomputed(shard, lease.computed);
-  if (guilty && policy_.fail_on_bad_record) {
-    end(ExitCode::failed, "record " + std::to_string(ledger_.plan().first(shard) + at) + " ended its rank " +
-                              std::to_string(strikes) + " times and the job says on_bad_record: fail: " + reason);
-    return;
-  }
-  record(AttemptLost{shard, rank, at, guilty, reason});
-  drop_lease(rank, shard);
-  if (guilty) revoke_all(shard);  // they do not know that they are to skip it
-  put_back(shard, /*suspect=*/true);
-}
-
-void Coordinator::revoke_all(ShardId shard) {
-  const auto found = leases_.find(shard);
-  if (found == leases_.end()) return;
-  for (const Lease& lease : std::vector<Lease>(found->second)) {
-    actions_.push_back(Revoke{lease.rank, shard, lease.attempt});
-    drop_lease(lease.rank, shard);
-  }
-}
-
-// ---- Leasing
-// ----------------------------------------------------------------------------------------------------------
-
-void Coordinator::grant_to_waiting() {
-  if (run_ != RunState::running) return;
-  serve_idle();
-  serve_ahead();
-}
-
-void Coordinator::serve_idle() {
-  while (!idle_.empty()) {
-    const Rank rank = *idle_.begin();
-    if (!suspects_.empty()) {
-      grant(rank, suspects_.pop_first(), /*suspect=*/true);
-    } else if (!pending_.empty()) {
-      grant(rank, pending_.pop_first(), /*suspect=*/false);
-    } else if (const auto shard = straggler()) {
-      grant(rank, *shard, lease_of(leases_.at(*shard).front().rank, *shard).again);
-    } else {
-      return;  // look again at the next tick
-    }
-  }
-}
-
-// A second lease in advance, so that no rank waits for a message; only while there is enough for all, and not while a
-// suspect waits for a rank that holds nothing else.
-void Coordinator::serve_ahead() {
-  bool granted = true;
-  while (granted && suspects_.empty()) {
-    granted = false;
-    for (auto next_rank = hungry_.begin(); next_rank != hungry_.end() && !pending_.empty();) {
-      const Rank rank = *next_rank++;  // granting may take it out of the set
-      grant(rank, pending_.pop_first(), /*suspect=*/false);
-      granted = true;
-    }
-  }
-}
-
-void Coordinator::grant(Rank rank, ShardId shard, bool suspect) {
-  SHARDMILL_CHECK(next(state(shard), ShardStep::lease) == ShardState::leased, "only open shards are leased");
-  RankState& state = ranks_.at(rank);
-  Grant grant;
-  grant.rank = rank;
-  grant.shard = shard;
-  grant.attempt = next_attempt_++;
-  grant.again = suspect;
-  if (const Trouble* trouble = ledger_.trouble(shard)) {
-    grant.first_row = trouble->durable;
-    grant.again = suspect || trouble->attempts > 0;  // a straggler may have become a suspect meanwhile
-    grant.skip = trouble->skip;
-    // Also where careful work ended in the middle of a batch: what is left of it must not be cut otherwise.
-    grant.careful =
-        trouble->durable % policy_.batch_size != 0 || trouble->strikes >= std::max(policy_.max_attempts - 1, 1);
-  }
-  const std::int64_t careful_end =
-      std::min((grant.first_row / policy_.batch_size + 1) * policy_.batch_size, ledger_.plan().count(shard));
-  leases_[shard].push_back(
-      {rank, grant.attempt, now_, grant.first_row, grant.careful, grant.again, careful_end, false});
-  if (state.leases.empty()) state.progress = now_;
-  state.leases.push_back(shard);
-  if (leases_.at(shard).back().again) state.alone = true;
-  note_slots(rank);
-  if (const auto lost = lost_at_.find(shard); lost != lost_at_.end()) {
-    longest_recovery_ = std::max(longest_recovery_, now_ - lost->second);
-    lost_at_.erase(lost);
-  }
-  actions_.push_back(std::move(grant));
-}
-
-// The shard that has been out longest with one rank only, once it takes clearly longer than shards do.
-std::optional<ShardId> Coordinator::straggler() const {
-  if (committed_ == 0) return std::nullopt;
-  const Seconds patience =
-      std::max(policy_.straggler_patience, 2 * committed_seconds_ / static_cast<double>(committed_));
-  std::optional<ShardId> slowest;
-  Seconds oldest = now_ - patience;
-  for (const auto& [shard, leases] : leases_) {
-    if (leases.size() != 1 || leases.front().careful) continue;
-    if (leases.front().since <= oldest) {
-      oldest = leases.front().since;
-      slowest = shard;
-    }
-  }
-  return slowest;
-}
-
-// ---- The end
-// ----------------------------------------------------------------------------------------------------------
+// ---- The end --------------------------------------------------------------------------------------------------------
 
 void Coordinator::handle(const StopAsked& event) {
   run_ = next(run_, RunStep::stop);
   stop_reason_ = event.reason;
+  const Seconds never = std::numeric_limits<Seconds>::infinity();
+  take_back_at_ = event.grace > 0 ? std::min(take_back_at_, now_ + event.grace) : never;  // or right now
+  for (const auto& [shard, leases] : leases_) {
+    for (const Lease& lease : leases) {
+      const bool at_it = ranks_.at(lease.rank).leases.front() == shard;
+      if (event.grace <= 0 || !at_it) actions_.push_back(Revoke{lease.rank, shard, lease.attempt});
+    }
+  }
+}
+
+// A shard that is begun now ends about two mean times later at the latest; one that would end after the deadline is not
+// begun.
+void Coordinator::stop_before_deadline() {
+  if (run_ != RunState::running) return;
+  const Seconds shard_time = committed_ == 0 ? 0 : 2 * committed_seconds_ / static_cast<double>(committed_);
+  if (now_ + shard_time < policy_.deadline) return;
+  handle(StopAsked{"the walltime is nearly over", std::max(policy_.deadline - now_, 0.0)});
+}
+
+void Coordinator::take_back_late() {
+  if (run_ != RunState::stopping || now_ < take_back_at_) return;
+  take_back_at_ = std::numeric_limits<Seconds>::infinity();
   for (const auto& [shard, leases] : leases_) {
     for (const Lease& lease : leases) actions_.push_back(Revoke{lease.rank, shard, lease.attempt});
   }
 }
 
-void Coordinator::handle(const RunFailed& event) { end(event.outcome, event.message); }
+void Coordinator::handle(const RunFailed& event) { end(event.outcome, event.message, event.storage); }
 
 void Coordinator::settle() {
   if (run_ == RunState::ended) return;
@@ -402,10 +261,10 @@ void Coordinator::settle() {
   }
 }
 
-void Coordinator::end(ExitCode outcome, const std::string& message) {
+void Coordinator::end(ExitCode outcome, const std::string& message, bool storage) {
   const bool all_well = outcome == ExitCode::done || outcome == ExitCode::quarantined || outcome == ExitCode::preempted;
   run_ = next(run_, all_well ? RunStep::settle : RunStep::fail);
-  record(Ended{outcome, now_ - started_, message});
+  record(Ended{outcome, now_ - started_, message, storage});
   actions_.push_back(Finish{outcome, message});
 }
 

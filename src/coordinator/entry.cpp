@@ -2,7 +2,9 @@
 
 #include <charconv>
 #include <cstdio>
-#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "job/error.hpp"
 
@@ -86,14 +88,16 @@ class Reader {
       const std::string_view pair = line.substr(begin, at == std::string_view::npos ? at : at - begin);
       const std::size_t equals = pair.find('=');
       if (equals == std::string_view::npos) refuse(line_);
-      values_[std::string(pair.substr(0, equals))] = pair.substr(equals + 1);
+      values_.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
     }
   }
   std::string_view word() const { return word_; }
   std::string text(const char* key) const { return unescape(raw(key)); }
+  std::string text_or(const char* key, const char* otherwise) const { return find(key) ? text(key) : otherwise; }
   std::int64_t integer(const char* key) const { return number<std::int64_t>(raw(key)); }
   int small(const char* key) const { return number<int>(raw(key)); }
-  double real_or(const char* key, double otherwise) const { return values_.contains(key) ? real(key) : otherwise; }
+  int small_or(const char* key, int otherwise) const { return find(key) ? small(key) : otherwise; }
+  double real_or(const char* key, double otherwise) const { return find(key) ? real(key) : otherwise; }
   double real(const char* key) const { return number<double>(raw(key)); }
   std::uint64_t hex(const char* key) const {
     const std::string_view digits = raw(key);
@@ -104,9 +108,9 @@ class Reader {
   }
   std::vector<BadRow> rows(const char* key) const {
     std::vector<BadRow> rows;
-    const auto found = values_.find(key);
-    if (found == values_.end()) return rows;
-    std::string_view rest = found->second;
+    const auto found = find(key);
+    if (!found) return rows;
+    std::string_view rest = *found;
     while (!rest.empty()) {
       const std::size_t comma = rest.find(',');
       const std::string_view item = rest.substr(0, comma);
@@ -120,9 +124,16 @@ class Reader {
 
  private:
   std::string_view raw(const char* key) const {
-    const auto found = values_.find(key);
-    if (found == values_.end()) refuse(line_);
-    return found->second;
+    const auto found = find(key);
+    if (!found) refuse(line_);
+    return *found;
+  }
+  // A handful of pairs: faster than a map, and a long journal is read at every resume.
+  std::optional<std::string_view> find(std::string_view key) const {
+    for (const auto& [name, value] : values_) {
+      if (name == key) return value;
+    }
+    return std::nullopt;
   }
   template <typename T>
   T number(std::string_view digits) const {
@@ -150,22 +161,24 @@ class Reader {
 
   std::string_view line_;
   std::string_view word_;
-  std::map<std::string, std::string_view, std::less<>> values_;
+  std::vector<std::pair<std::string_view, std::string_view>> values_;
 };
 
 std::string write(const Opened& e) {
-  return Writer("opened")
-      .put("version", e.version)
-      .put("records", e.plan.records)
-      .put("shard_size", e.plan.shard_size)
-      .put("job", e.job_digest)
-      .put("dataset", e.dataset_digest)
-      .put("model", e.model_digest)
-      .take();
+  Writer line("opened");
+  line.put("version", e.version).put("records", e.plan.records).put("shard_size", e.plan.shard_size);
+  if (e.plan.part.of > 1) line.put("part", std::string_view(to_text(e.plan.part)));
+  return line.put("job", e.job_digest).put("dataset", e.dataset_digest).put("model", e.model_digest).take();
 }
 std::string write(const Started& e) {
-  return Writer("started").put("incarnation", e.incarnation).put("ranks", e.ranks).put("unix", e.unix_seconds).take();
+  return Writer("started")
+      .put("incarnation", e.incarnation)
+      .put("ranks", e.ranks)
+      .put("unix", e.unix_seconds)
+      .put("slots", e.slots)
+      .take();
 }
+std::string write(const Ahead& e) { return Writer("ahead").put("slots", e.slots).take(); }
 std::string write(const Committed& e) {
   return Writer("committed")
       .put("shard", e.shard)
@@ -189,11 +202,29 @@ std::string write(const AttemptLost& e) {
       .put("reason", e.reason)
       .take();
 }
+std::string write(const Begun& e) {
+  return Writer("begun")
+      .put("rank", e.rank)
+      .put("shard", e.shard)
+      .put("row", e.row)
+      .put("alone", e.alone ? 1 : 0)
+      .take();
+}
+std::string write(const Suspected& e) { return Writer("suspected").put("shard", e.shard).take(); }
 std::string write(const RankGone& e) {
   return Writer("rank-gone").put("rank", e.rank).put("elapsed", e.elapsed).put("reason", e.reason).take();
 }
 std::string write(const Ended& e) {
-  return Writer("ended").put("outcome", to_int(e.outcome)).put("elapsed", e.elapsed).put("message", e.message).take();
+  return Writer("ended")
+      .put("outcome", to_int(e.outcome))
+      .put("elapsed", e.elapsed)
+      .put("message", e.message)
+      .put("storage", e.storage ? 1 : 0)
+      .take();
+}
+
+std::string write(const Gathered& e) {
+  return Writer("gathered").put("parts", e.parts).put("ranks", e.ranks).put("elapsed", e.elapsed).take();
 }
 
 }  // namespace
@@ -206,12 +237,20 @@ Entry decode(std::string_view line) {
   const Reader in(line);
   if (in.word() == "opened") {
     if (in.small("version") != 1) refuse(line);
-    Opened opened{
-        1, {in.integer("records"), in.integer("shard_size")}, in.text("job"), in.text("dataset"), in.text("model")};
+    const auto part = job::parse_part(in.text_or("part", "1/1"));
+    if (!part) refuse(line);
+    Opened opened{1,
+                  {in.integer("records"), in.integer("shard_size"), *part},
+                  in.text("job"),
+                  in.text("dataset"),
+                  in.text("model")};
     if (opened.plan.records < 0 || opened.plan.shard_size < 1) refuse(line);
     return opened;
   }
-  if (in.word() == "started") return Started{in.small("incarnation"), in.small("ranks"), in.integer("unix")};
+  if (in.word() == "started") {
+    return Started{in.small("incarnation"), in.small("ranks"), in.integer("unix"), in.small_or("slots", 3)};
+  }
+  if (in.word() == "ahead") return Ahead{in.small("slots")};
   if (in.word() == "committed") {
     return Committed{in.integer("shard"), in.small("attempts"), in.small("rank"),        in.hex("checksum"),
                      in.real("seconds"),  in.rows("bad"),       in.real_or("elapsed", 0)};
@@ -221,6 +260,10 @@ Entry decode(std::string_view line) {
     return AttemptLost{in.integer("shard"), in.small("rank"), in.integer("at"), in.small("skip") != 0,
                        in.text("reason")};
   }
+  if (in.word() == "begun") {
+    return Begun{in.small("rank"), in.integer("shard"), in.integer("row"), in.small("alone") != 0};
+  }
+  if (in.word() == "suspected") return Suspected{in.integer("shard")};
   if (in.word() == "rank-gone") return RankGone{in.small("rank"), in.real("elapsed"), in.text("reason")};
   if (in.word() == "ended") {
     const auto outcome = static_cast<ExitCode>(in.small("outcome"));
@@ -230,10 +273,11 @@ Entry decode(std::string_view line) {
       case ExitCode::bad_job:
       case ExitCode::quarantined:
       case ExitCode::preempted:
-        return Ended{outcome, in.real("elapsed"), in.text("message")};
+        return Ended{outcome, in.real("elapsed"), in.text("message"), in.small_or("storage", 0) != 0};
     }
     refuse(line);
   }
+  if (in.word() == "gathered") return Gathered{in.small("parts"), in.small("ranks"), in.real("elapsed")};
   refuse(line);
 }
 

@@ -1,6 +1,7 @@
 #include "coordinator/ledger.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "job/error.hpp"
 
@@ -36,30 +37,49 @@ const Trouble* Ledger::trouble(ShardId shard) const {
 }
 
 void Ledger::check_shard(ShardId shard) const {
-  if (shard < 0 || shard >= plan_.shards()) {
-    throw StoreError("the journal names shard " + std::to_string(shard) + ", but the plan has " +
-                     std::to_string(plan_.shards()) + " shards; it belongs to another job");
+  if (shard < plan_.begin() || shard >= plan_.end()) {
+    throw StoreError("the journal names shard " + std::to_string(shard) + ", but the plan has shards " +
+                     std::to_string(plan_.begin()) + " to " + std::to_string(plan_.end() - 1) +
+                     "; it belongs to another job");
   }
+}
+
+void Ledger::open_fault(Fault fault) {
+  commit_recovers_ = commit_recovers_ || fault.needs_commit;
+  faults_.push_back(std::move(fault));
+}
+
+template <typename Which>
+void Ledger::end_begun(ShardId shard, const Which& which) {
+  const auto found = begun_in_.find(shard);
+  if (found == begun_in_.end()) return;
+  std::erase_if(found->second, [&](Rank rank) { return which(begun_.at(rank)) && begun_.erase(rank) > 0; });
+  if (found->second.empty()) begun_in_.erase(found);
 }
 
 void Ledger::on(const Opened& entry) {
   if (!(entry.plan == plan_)) {
     throw StoreError("the journal was written for " + std::to_string(entry.plan.records) + " records in shards of " +
-                     std::to_string(entry.plan.shard_size) + ", but the job now plans " +
-                     std::to_string(plan_.records) + " in shards of " + std::to_string(plan_.shard_size));
+                     std::to_string(entry.plan.shard_size) + " (part " + to_text(entry.plan.part) +
+                     "), but the job now plans " + std::to_string(plan_.records) + " in shards of " +
+                     std::to_string(plan_.shard_size) + " (part " + to_text(plan_.part) + ")");
   }
 }
 
 void Ledger::on(const Started& entry) {
   if (incarnations_ > 0 && !ended_) {
     ++faults_total_;
-    if (!all_done()) faults_.push_back(Fault{-1, {}, true});
+    if (!all_done()) open_fault({-1, {}, true});
+    for (auto& [shard, trouble] : troubles_) trouble.unclear = false;  // who is suspected now follows
   }
   for (Fault& fault : faults_) fault.rank = -1;  // a rank of that number is another one from now on
+  rank_gone_ = false;
+  cut_off_told_ = incarnations_ > 0 && !ended_ && !all_done();
   elapsed_before_ += last_elapsed_;
   rank_seconds_before_ += last_elapsed_ * ranks_;
   last_elapsed_ = 0;
   ranks_ = entry.ranks;
+  slots_ = entry.slots;
   started_unix_ = entry.unix_seconds;
   incarnations_ = std::max(entry.incarnation, incarnations_ + 1);
   ended_.reset();
@@ -69,11 +89,15 @@ void Ledger::on(const Committed& entry) {
   check_shard(entry.shard);
   if (done_.contains(entry.shard)) return;
   last_elapsed_ = std::max(last_elapsed_, entry.elapsed);
+  cut_off_told_ = false;
+  ++advances_;
   done_.insert(entry.shard);
-  troubles_.erase(entry.shard);
+  const bool troubled = troubles_.erase(entry.shard) > 0;
+  end_begun(entry.shard, [](const Begun&) { return true; });
   records_done_ += plan_.count(entry.shard);
   quarantined_ += static_cast<std::int64_t>(entry.bad.size());
   busy_ += entry.seconds;
+  if (!troubled && !std::exchange(commit_recovers_, false)) return;
   for (Fault& fault : faults_) {
     fault.open.erase(entry.shard);
     fault.needs_commit = false;
@@ -84,7 +108,9 @@ void Ledger::on(const Committed& entry) {
 void Ledger::on(const Advanced& entry) {
   check_shard(entry.shard);
   if (done_.contains(entry.shard)) return;
+  ++advances_;
   Trouble& trouble = troubles_[entry.shard];
+  end_begun(entry.shard, [&entry](const Begun& begun) { return begun.row < entry.durable; });
   trouble.durable = std::clamp(entry.durable, trouble.durable, plan_.count(entry.shard));
   merge_bad_rows(trouble.bad, entry.bad);
 }
@@ -93,6 +119,8 @@ void Ledger::on(const AttemptLost& entry) {
   check_shard(entry.shard);
   if (done_.contains(entry.shard)) return;
   ++attempts_lost_;
+  ++suspicions_;
+  end_begun(entry.shard, [&entry](const Begun& begun) { return entry.rank == every_rank || entry.rank == begun.rank; });
   Trouble& trouble = troubles_[entry.shard];
   ++trouble.attempts;
   if (entry.at >= 0) {
@@ -103,27 +131,61 @@ void Ledger::on(const AttemptLost& entry) {
   trouble.last_reason = entry.reason;
   if (entry.skip) trouble.skip.push_back({entry.at, entry.reason});
 
-  // Losses that follow the loss of their rank are one fault with it.
-  if (!faults_.empty() && entry.rank >= 0 && faults_.back().rank == entry.rank) {
+  // Losses that follow the loss of their rank, or of all ranks, are one fault with it.
+  const bool of_a_rank = entry.rank >= 0 && !faults_.empty() && faults_.back().rank == entry.rank;
+  if (of_a_rank || (entry.rank == every_rank && cut_off_told_ && !faults_.empty())) {
     faults_.back().open.insert(entry.shard);
     faults_.back().needs_commit = false;
   } else {
     ++faults_total_;
-    faults_.push_back(Fault{-1, {entry.shard}, false});
+    open_fault({-1, {entry.shard}, false});
   }
 }
 
+void Ledger::on(const Begun& entry) {
+  check_shard(entry.shard);
+  if (const auto before = begun_.find(entry.rank); before != begun_.end()) {
+    end_begun(before->second.shard, [&entry](const Begun& begun) { return begun.rank == entry.rank; });
+  }
+  if (entry.row < 0 || done_.contains(entry.shard)) return;
+  ++suspicions_;
+  begun_[entry.rank] = entry;
+  begun_in_[entry.shard].insert(entry.rank);
+}
+
+void Ledger::on(const Suspected& entry) {
+  check_shard(entry.shard);
+  end_begun(entry.shard, [](const Begun&) { return true; });
+  if (done_.contains(entry.shard)) return;
+  ++suspicions_;
+  troubles_[entry.shard].unclear = true;
+}
+
 void Ledger::on(const RankGone& entry) {
+  cut_off_told_ = false;
+  rank_gone_ = true;
   ++faults_total_;
   last_elapsed_ = std::max(last_elapsed_, entry.elapsed);
   // Held open until its losses or the next commit are known; a rank that held nothing is recovered from by going on.
-  if (!all_done()) faults_.push_back(Fault{entry.rank, {}, true});
+  if (!all_done()) open_fault({entry.rank, {}, true});
 }
 
 void Ledger::on(const Ended& entry) {
   last_elapsed_ = entry.elapsed;
+  begun_.clear();
+  begun_in_.clear();
   ended_ = entry;
+  if (entry.storage) {
+    ++faults_total_;
+    open_fault({-1, {}, true});
+  }
   if (all_done()) faults_.clear();
+}
+
+// How the parts ended is not how the whole does.
+void Ledger::on(const Gathered& entry) {
+  gathered_ = entry;
+  ended_.reset();
 }
 
 Figures Ledger::figures(Seconds elapsed) const {
@@ -131,16 +193,16 @@ Figures Ledger::figures(Seconds elapsed) const {
   Figures figures;
   figures.tasks_submitted = plan_.shards();
   figures.tasks_completed = done_.size();
-  figures.records = plan_.records;
+  figures.records = plan_.own_records();
   figures.records_done = records_done_;
   figures.records_quarantined = quarantined_;
   figures.faults = faults_total_;
   figures.faults_recovered = faults_total_ - static_cast<std::int64_t>(faults_.size());
   figures.attempts_lost = attempts_lost_;
   figures.incarnations = incarnations_;
-  figures.ranks = ranks_;
-  figures.ranks_alive = ranks_;
-  figures.elapsed = elapsed_before_ + here;
+  figures.ranks = gathered_ ? gathered_->ranks : ranks_;
+  figures.ranks_alive = figures.ranks;
+  figures.elapsed = gathered_ ? gathered_->elapsed : elapsed_before_ + here;
   figures.busy = busy_;
   figures.rank_seconds = rank_seconds_before_ + here * ranks_;
   return figures;

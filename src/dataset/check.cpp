@@ -1,6 +1,7 @@
 // What `shardmill validate` finds wrong with a job's dataset, all at once.
 #include <filesystem>
 
+#include "dataset/batch_order.hpp"
 #include "dataset/column.hpp"
 #include "dataset/hdf5_dataset.hpp"
 #include "dataset/hdf5_file.hpp"
@@ -25,6 +26,9 @@ class Check {
     }
     for (std::size_t i = 0; i < job_.dataset.inputs.size(); ++i)
       look_at(job_.dataset.inputs[i].name, "dataset.inputs[" + std::to_string(i) + "]", false);
+    if (job_.batch_by == job::BatchBy::length) check_length();
+    for (const std::string& target : job_.train.targets) look_at(target, "dataset.target", false);
+    if (job_.train.split.mask) look_at(*job_.train.split.mask, "dataset.split.mask", true);
     for (std::size_t i = 0; i < job_.metrics.size(); ++i) {
       const std::string key = "metrics[" + std::to_string(i) + "].";
       look_at(job_.metrics[i].target, key + "target", true);
@@ -50,6 +54,16 @@ class Check {
       }
     } catch (const DataError& error) {
       add(key, error.what());
+    }
+  }
+
+  void check_length() {
+    try {
+      BatchOrder(job_, *open_source(job_.dataset));
+    } catch (const LengthError& error) {
+      add(job_.length_from ? "length_from" : "batch_by", error.what());
+    } catch (const DataError&) {
+      // The inputs have been looked at already.
     }
   }
 

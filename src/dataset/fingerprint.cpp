@@ -52,6 +52,15 @@ Fingerprint fingerprint(const job::Dataset& dataset) {
   return print;
 }
 
+std::string sample_file(const std::filesystem::path& path) {
+  const InputFile file(path);
+  const std::uint64_t bytes = file.bytes();
+  Sha256 sha;
+  sha.add(static_cast<std::int64_t>(bytes));
+  add_sample(file, bytes, sha);
+  return sha.hex();
+}
+
 std::string sha256_file(const std::filesystem::path& path) {
   const InputFile file(path);
   Sha256 sha;

@@ -20,6 +20,9 @@ struct Fingerprint {
 // The sample: up to 64 blocks of 4 KiB spread evenly over the file, its first and last included. Throws DataError.
 Fingerprint fingerprint(const job::Dataset& dataset);
 
+// SHA-256, hex, of a file's size and such a sample: equal for copies, whenever they were made. Throws DataError.
+std::string sample_file(const std::filesystem::path& path);
+
 // SHA-256 of a whole file, hex. Throws DataError.
 std::string sha256_file(const std::filesystem::path& path);
 

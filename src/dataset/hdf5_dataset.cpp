@@ -1,6 +1,7 @@
 #include "dataset/hdf5_dataset.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "dataset/hdf5_file.hpp"
 #include "dataset/hdf5_storage.hpp"
@@ -8,6 +9,10 @@
 #include "job/error.hpp"
 
 namespace shardmill::dataset {
+
+namespace {
+constexpr std::size_t ahead_from = std::size_t{1} << 20;  // bytes in one read; smaller ones the kernel foresees itself
+}
 
 std::string Description::to_string() const {
   std::string text = "(";
@@ -78,8 +83,15 @@ void Hdf5Dataset::read_as_double(std::int64_t first, std::int64_t count, double*
 
 void Hdf5Dataset::read_direct(std::int64_t first, std::int64_t count, void* destination) const {
   const std::size_t bytes = row_bytes_ * static_cast<std::size_t>(count);
-  const std::size_t got =
-      direct_->read_some(offset_ + row_bytes_ * static_cast<std::size_t>(first), destination, bytes);
+  const std::uint64_t begin = offset_ + row_bytes_ * static_cast<std::size_t>(first);
+  if (bytes >= ahead_from) {
+    // The next batch most likely follows this one. Without a word the kernel reads ahead in small pieces, and nothing
+    // while a batch waits for the model.
+    const std::uint64_t asked = std::exchange(asked_to_, begin + 2 * bytes);
+    const std::uint64_t from = asked == begin + bytes ? begin + bytes : begin;
+    direct_->will_read(from, begin + 2 * bytes - from);
+  }
+  const std::size_t got = direct_->read_some(begin, destination, bytes);
   if (got == bytes) return;
   throw DataError(direct_->path().string() + " is truncated: it ends in record " +
                   std::to_string(first + static_cast<std::int64_t>(got / row_bytes_)) + " of dataset '" + name_ + "'");

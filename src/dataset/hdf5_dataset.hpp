@@ -53,7 +53,8 @@ class Hdf5Dataset {
   store::Hdf5Handle dataset_;
   store::Hdf5Handle memory_type_;
   std::unique_ptr<InputFile> direct_;
-  std::uint64_t offset_ = 0;  // of row 0 in direct_
+  std::uint64_t offset_ = 0;            // of row 0 in direct_
+  mutable std::uint64_t asked_to_ = 0;  // in direct_: where what the kernel was asked to read ends
 };
 
 }  // namespace shardmill::dataset

@@ -15,6 +15,11 @@ std::int64_t Field::elements() const {
 
 std::size_t Field::bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype); }
 
+std::size_t record_bytes(const RecordSource& source) {
+  return std::accumulate(source.fields().begin(), source.fields().end(), std::size_t{0},
+                         [](std::size_t sum, const Field& field) { return sum + field.bytes(); });
+}
+
 namespace {
 
 class Hdf5Source : public RecordSource {

@@ -59,4 +59,8 @@ std::size_t InputFile::read_some(std::uint64_t offset, void* destination, std::s
   return done;
 }
 
+void InputFile::will_read(std::uint64_t offset, std::size_t count) const {
+  ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(count), POSIX_FADV_WILLNEED);
+}
+
 }  // namespace shardmill::dataset

@@ -19,6 +19,8 @@ class InputFile {
   std::int64_t mtime_ns() const;  // throws DataError
   // Reads up to `count` bytes at `offset`; fewer only at the end of the file. Throws DataError if reading fails.
   std::size_t read_some(std::uint64_t offset, void* destination, std::size_t count) const;
+  // Asks the kernel to begin reading, and returns. A hint: nothing fails.
+  void will_read(std::uint64_t offset, std::size_t count) const;
   const std::filesystem::path& path() const { return path_; }
 
  private:

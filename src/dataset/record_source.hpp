@@ -33,6 +33,9 @@ class RecordSource {
   virtual void read(std::size_t field, std::int64_t first, std::int64_t count, void* destination) = 0;
 };
 
+// Of all inputs of a record together.
+std::size_t record_bytes(const RecordSource& source);
+
 // Opens the job's dataset, with its record range applied: record 0 is the first of the range. Throws DataError.
 std::unique_ptr<RecordSource> open_source(const job::Dataset& dataset);
 

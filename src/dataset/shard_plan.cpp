@@ -11,6 +11,9 @@ namespace {
 constexpr std::int64_t shard_bytes = std::int64_t{32} << 20;
 // Ranks that finish at different times are evened out by the shards that are left; so there have to be many.
 constexpr std::int64_t least_shards = 64;
+// With batch_by: length, as far as there are records for that.
+constexpr std::int64_t least_sorted = 16;  // batches
+constexpr std::int64_t few_shards = 8;
 }  // namespace
 
 ShardPlan::ShardPlan(std::int64_t records, std::int64_t shard_size) : records_(records), shard_size_(shard_size) {
@@ -30,9 +33,17 @@ ShardPlan plan_shards(const job::Job& job, std::int64_t records, std::size_t rec
   SHARDMILL_CHECK(job.batch_size >= 1, "batches of no records");
   const auto bytes =
       static_cast<std::int64_t>(std::clamp<std::size_t>(record_bytes, 1, static_cast<std::size_t>(shard_bytes)));
-  const std::int64_t wanted = std::min(shard_bytes / bytes, records / least_shards);
+  // Records of like length are found within a shard, so it has to have some batches. With few records that leaves fewer
+  // shards.
+  const std::int64_t least = job.batch_by == job::BatchBy::length ? least_sorted * job.batch_size : 1;
+  const std::int64_t wanted =
+      std::min(shard_bytes / bytes, std::max(records / least_shards, std::min(least, records / few_shards)));
   const std::int64_t batches = std::max<std::int64_t>(1, wanted / job.batch_size);
   return ShardPlan(records, batches * job.batch_size);
+}
+
+ShardPlan plan_shards(const job::Job& job, const RecordSource& source) {
+  return plan_shards(job, source.records(), record_bytes(source));
 }
 
 }  // namespace shardmill::dataset

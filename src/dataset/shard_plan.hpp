@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "dataset/record_source.hpp"
 #include "job/job.hpp"
 
 namespace shardmill::dataset {
@@ -30,5 +31,7 @@ class ShardPlan {
 // The job's shard_size, or a size from the dataset alone: a whole number of batches, about 32 MiB of input and at
 // most 1/64 of the records, at least one batch.
 ShardPlan plan_shards(const job::Job& job, std::int64_t records, std::size_t record_bytes);
+// For the records of an open dataset.
+ShardPlan plan_shards(const job::Job& job, const RecordSource& source);
 
 }  // namespace shardmill::dataset

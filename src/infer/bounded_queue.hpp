@@ -1,4 +1,5 @@
-// A queue between two pipeline stages: bounded, so that a fast stage waits instead of filling the memory.
+// A queue between two pipeline stages: bounded, so that a fast stage waits instead of filling the memory. Small items
+// may be many, if it is told so.
 #pragma once
 
 #include <condition_variable>
@@ -15,13 +16,20 @@ namespace shardmill::infer {
 template <typename T>
 class BoundedQueue {
  public:
-  explicit BoundedQueue(std::size_t capacity) : capacity_(capacity) {}
+  // small_bytes: more items than `capacity`, up to most_small, are taken while all together have no more bytes than
+  // that (items with bytes()).
+  explicit BoundedQueue(std::size_t capacity, std::size_t small_bytes = 0)
+      : capacity_(capacity), small_bytes_(small_bytes) {}
+
+  static constexpr std::size_t most_small = 1024;
 
   // Waits for room; false if the queue is closed (the item is dropped).
   bool push(T item) {
     std::unique_lock lock(mutex_);
-    room_.wait(lock, [this] { return closed_ || items_.size() < capacity_; });
+    const std::size_t bytes = bytes_of(item);
+    room_.wait(lock, [&] { return closed_ || items_.size() < capacity_ || is_small(bytes); });
     if (closed_) return false;
+    bytes_ += bytes;
     items_.push_back(std::move(item));
     filled_.notify_one();
     return true;
@@ -45,10 +53,21 @@ class BoundedQueue {
   }
 
  private:
+  static std::size_t bytes_of(const T& item) {
+    if constexpr (requires { item.bytes(); }) {
+      return item.bytes();
+    } else {
+      return 0;
+    }
+  }
+  bool is_small(std::size_t bytes) const {
+    return small_bytes_ > 0 && bytes_ + bytes <= small_bytes_ && items_.size() < most_small;
+  }
   std::optional<T> take() {
     if (items_.empty()) return std::nullopt;
     std::optional<T> item(std::move(items_.front()));
     items_.pop_front();
+    bytes_ -= bytes_of(*item);
     room_.notify_one();
     return item;
   }
@@ -58,6 +77,8 @@ class BoundedQueue {
   std::condition_variable room_;
   std::deque<T> items_;
   std::size_t capacity_;
+  std::size_t small_bytes_;
+  std::size_t bytes_ = 0;
   bool closed_ = false;
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "dataset/record_source.hpp"
 #include "job/error.hpp"
 #include "model/transforms.hpp"
 
@@ -21,11 +20,10 @@ bool contains(const std::vector<comm::BadRecord>& rows, std::int64_t row) {
 
 }  // namespace
 
-std::vector<at::Tensor> zeros_for(const job::Job& job) {
-  const auto source = dataset::open_source(job.dataset);
+std::vector<at::Tensor> zeros_for(const dataset::RecordSource& source, std::int64_t records) {
   std::vector<at::Tensor> zeros;
-  for (const dataset::Field& field : source->fields()) {
-    std::vector<std::int64_t> shape{job.batch_size};
+  for (const dataset::Field& field : source.fields()) {
+    std::vector<std::int64_t> shape{records};
     shape.insert(shape.end(), field.shape.begin(), field.shape.end());
     zeros.push_back(at::zeros(shape, at::TensorOptions().dtype(model::to_scalar_type(field.dtype))));
   }
@@ -65,6 +63,19 @@ const std::vector<store::OutputLayout>& Compute::probe(const std::vector<at::Ten
     layout_.push_back(std::move(layout));
   }
   return layout_;
+}
+
+const std::vector<store::OutputLayout>& Compute::probe_quickly(const dataset::RecordSource& source) {
+  // Two show the shape of a record's output as a whole batch does. One would not: squeeze() takes its axis away.
+  constexpr std::int64_t few = 2;
+  if (few < job_.batch_size) {
+    try {
+      return probe(zeros_for(source, few));
+    } catch (const ModelError&) {
+      // A model of one fixed batch size, maybe.
+    }
+  }
+  return probe(zeros_for(source, job_.batch_size));
 }
 
 void Compute::check_layout(const std::vector<at::Tensor>& outputs) const {

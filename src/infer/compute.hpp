@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "dataset/record_source.hpp"
 #include "infer/batch.hpp"
 #include "job/job.hpp"
 #include "model/model.hpp"
@@ -16,9 +17,11 @@ class Compute {
  public:
   Compute(const job::Job& job, model::Model& model) : job_(job), model_(model) {}
 
-  // Runs a batch of zeros of the job's batch size, and from then on knows the outputs. Throws ModelError with a
-  // sentence if the model does not take the dataset's records, or gives what cannot be stored.
+  // Runs a batch of zeros, and from then on knows the outputs. Throws ModelError with a sentence if the model does not
+  // take the dataset's records, or gives what cannot be stored.
   const std::vector<store::OutputLayout>& probe(const std::vector<at::Tensor>& zeros);
+  // The same, with as few zeros as do: a rank that starts has better things to compute than nothing.
+  const std::vector<store::OutputLayout>& probe_quickly(const dataset::RecordSource& source);
 
   // Inputs become outputs. A batch that throws is split in halves down to the record; a record that throws by itself,
   // or whose output is not finite where the job says `finite: true`, is added to `bad` and its output is zero. A batch
@@ -37,7 +40,7 @@ class Compute {
   std::vector<store::OutputLayout> layout_;
 };
 
-// A batch of zeros as the dataset would give it, in the job's batch size. Throws DataError.
-std::vector<at::Tensor> zeros_for(const job::Job& job);
+// A batch of zeros as the dataset would give it.
+std::vector<at::Tensor> zeros_for(const dataset::RecordSource& source, std::int64_t records);
 
 }  // namespace shardmill::infer

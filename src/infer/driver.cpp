@@ -6,9 +6,15 @@
 #include <ctime>
 
 #include <signal.h>
+#include <unistd.h>
 
+#include "comm/walltime.hpp"
 #include "coordinator/entry.hpp"
+#include "dataset/batch_order.hpp"
+#include "infer/ask_ahead.hpp"
 #include "infer/figures_summary.hpp"
+#include "infer/lease_messages.hpp"
+#include "infer/sights.hpp"
 #include "job/crash_point.hpp"
 #include "job/error.hpp"
 #include "report/log.hpp"
@@ -18,48 +24,16 @@ namespace {
 
 constexpr double tick_seconds = 0.05;
 
-std::vector<coordinator::BadRow> to_rows(const std::vector<comm::BadRecord>& records) {
-  std::vector<coordinator::BadRow> rows;
-  for (const comm::BadRecord& record : records) rows.push_back({record.row, record.message});
-  return rows;
-}
-
-// What a rank's message means to the coordinator.
-struct ToEvent {
-  int from;
-  std::optional<coordinator::Event> operator()(const comm::Hello&) const { return coordinator::RankJoined{from}; }
-  std::optional<coordinator::Event> operator()(const comm::Ready& m) const {
-    return coordinator::RankReady{from, m.slots};
-  }
-  std::optional<coordinator::Event> operator()(const comm::Alive&) const { return coordinator::Heartbeat{from}; }
-  std::optional<coordinator::Event> operator()(const comm::Progress& m) const {
-    return coordinator::Progressed{from, m.shard, m.attempt, m.durable, m.computed, to_rows(m.bad)};
-  }
-  std::optional<coordinator::Event> operator()(const comm::Finished& m) const {
-    return coordinator::ShardFinished{from, m.shard, m.attempt, m.checksum, m.seconds, to_rows(m.bad)};
-  }
-  std::optional<coordinator::Event> operator()(const comm::Failed& m) const {
-    return coordinator::ShardFailed{from, m.shard, m.attempt, m.message};
-  }
-  std::optional<coordinator::Event> operator()(const comm::Returned& m) const {
-    return coordinator::ShardReturned{from, m.shard, m.attempt};
-  }
-  std::optional<coordinator::Event> operator()(const comm::GiveUp& m) const {
-    return coordinator::RunFailed{m.message, static_cast<ExitCode>(m.exit_code)};
-  }
-  template <typename ForRanks>
-  std::optional<coordinator::Event> operator()(const ForRanks&) const {
-    return std::nullopt;
-  }
-};
-
 }  // namespace
 
 Driver::Driver(comm::World& world, comm::ControlChannel& channel, const job::Job& job, store::RunFolder folder,
                report::Progress& progress)
     : world_(world), channel_(channel), job_(job), progress_(progress), files_(job, std::move(folder)) {
   started_ = now();
-  start_together_ = std::getenv("SHARDMILL_CRASH_AT") != nullptr;
+  // A coordinator that takes over finds deaths that no spare has made up for, its predecessor's among them. Spares that
+  // were called before are called again.
+  for (int rank = 0; rank < world_.size(); ++rank) calls_open_ += world_.is_dead(rank) && !is_spare(rank) ? 1 : 0;
+  start_together_ = std::getenv("SHARDMILL_CRASH_AT") != nullptr || std::getenv("SHARDMILL_DISK_FAULT") != nullptr;
   if (!files_.remark().empty()) progress_.say("note: " + files_.remark());
 }
 
@@ -72,6 +46,10 @@ void Driver::model_ready(const ModelReady& ready, const std::string& versions) {
   versions_ = versions;
   if (ended()) return;
   files_.open_results(ready.outputs, versions);
+  welcome_ = look_at(job_, files_.folder());
+  for (const store::OutputLayout& output : ready.outputs) {
+    welcome_.outputs.push_back({output.name, std::string(name_of(output.dtype)), output.shape});
+  }
   coordinator::Policy policy;
   policy.max_attempts = job_.fault_tolerance.max_attempts;
   // Every batch is a sign of progress, so a time limit for a batch is one for the time between two signs.
@@ -80,7 +58,16 @@ void Driver::model_ready(const ModelReady& ready, const std::string& versions) {
   policy.rank_timeout = job_.fault_tolerance.rank_timeout;
   policy.fail_on_bad_record = job_.fault_tolerance.on_bad_record == job::OnBadRecord::fail;
   policy.batch_size = job_.batch_size;
-  if (job_.fault_tolerance.max_quarantined) policy.max_quarantined = *job_.fault_tolerance.max_quarantined;
+  if (job_.batch_by != job::BatchBy::order) {
+    policy.row_at = [&job = job_, plan = files_.plan()](std::int64_t shard, std::int64_t place) {
+      return dataset::rows_at(job, plan.first(shard), plan.count(shard), {place}).front();
+    };
+  }
+  policy.slots = AskAhead::fewest;
+  policy.most_slots = AskAhead::most;
+  if (job_.fault_tolerance.max_quarantined)
+    policy.max_quarantined = job_.fault_tolerance.max_quarantined->of(files_.plan().own_records());
+  if (const auto left = comm::seconds_to_stop()) policy.deadline = now() + *left;
   coordinator_.emplace(files_.take_ledger(), policy);
   done_before_ = coordinator_->figures(now()).records_done;
   started_ = now();
@@ -88,14 +75,15 @@ void Driver::model_ready(const ModelReady& ready, const std::string& versions) {
   for (int rank = 0; rank < world_.size(); ++rank) {
     if (!world_.is_dead(rank)) alive.push_back(rank);
   }
-  due_ = coordinator_->start(alive, std::time(nullptr), started_);
+  // The first coordinator of an mpirun is rank 0; any other has outlived one, with all who are alive.
+  due_ = coordinator_->start(alive, std::time(nullptr), started_, /*outlived=*/world_.rank() != 0);
   carry_out();
   for (const auto& [rank, hello] : hello_) welcome(rank);
   for (const auto& [from, message] : std::exchange(early_, {})) receive(from, message);
 }
 
 void Driver::welcome(int rank) {
-  if (!ended()) channel_.send(rank, comm::Welcome{files_.folder().path.string()});
+  if (!ended()) channel_.send(rank, welcome_);
 }
 
 void Driver::receive(int from, const comm::Message& message) {
@@ -124,7 +112,27 @@ void Driver::receive(int from, const comm::Message& message) {
     call_spare();
     return;
   }
-  if (const auto event = std::visit(ToEvent{from}, message)) feed(*event);
+  if (const auto event = to_event(from, message)) feed(*event);
+}
+
+bool Driver::may_feed(int rank, const std::string& why) {
+  const comm::Hello& hello = hello_[rank];
+  const std::string who = "rank " + std::to_string(rank) + " on " + hello.host;
+  if (job_.data_path == job::DataPath::shared) {
+    fail(who + " cannot take part: " + why +
+         ", and data_path is shared; put it on a file system that all nodes share, or leave data_path out");
+    return false;
+  }
+  report::log_info(who + " is fed over MPI: " + why);
+  if (fed_.empty()) progress_.say(who + " is fed over MPI: " + why);
+  fed_.insert(rank);
+  // It cannot do so itself, and who has to end it looks there.
+  store::note_process(files_.folder(), rank, {hello.pid, hello.host});
+  return true;
+}
+
+bool Driver::holds(int rank, const comm::RowBlock& block) {
+  return coordinator_ && coordinator_->holds(rank, block.shard, block.attempt);
 }
 
 // The last ranks are the spares, until one is called.
@@ -184,18 +192,51 @@ void Driver::step() {
     progress_.update(progress_state(), last_tick_);
   }
   carry_out();
+  if (!ended() && coordinator_->deserted()) {
+    // Its own pipeline is stuck, and it is the last: only a new process can go on, from the journal.
+    report::log_info("no rank is left that works: this process ends itself");
+    ::kill(::getpid(), SIGKILL);
+  }
 }
 
-void Driver::stop(const std::string& reason) {
-  if (ended()) return;
+void Driver::stop(const std::string& reason, double grace) {
+  if (ended() || std::exchange(stopping_, true)) return;
   progress_.say("stopping: " + reason);
+  report::log_info("stopping: " + reason);
   if (coordinator_) {
-    feed(coordinator::StopAsked{reason});
+    if (const auto left = comm::seconds_to_stop()) grace = std::clamp(*left, 0.0, grace);
+    feed(coordinator::StopAsked{reason, grace});
     carry_out();
     return;
   }
   files_.append({coordinator::Ended{ExitCode::preempted, 0, reason}});
   act(coordinator::Finish{ExitCode::preempted, reason});
+}
+
+void Driver::took_over(double detect, double agree) {
+  recovery_.detect = detect;
+  recovery_.agree = agree;
+}
+
+void Driver::lost_at_end(int rank) {
+  if (!lost_at_end_.insert(rank).second) return;
+  kill_rank(rank);
+  report::log_info("rank " + std::to_string(rank) + " does not answer though the run has ended: it is killed");
+  files_.append({coordinator::RankGone{rank, 0, "no answer when the run had ended"}});
+}
+
+void Driver::storage_failed(const std::string& message) {
+  if (ended()) return;
+  try {
+    if (coordinator_) {
+      feed(coordinator::RunFailed{message, ExitCode::failed, /*storage=*/true});
+      carry_out();
+    } else {
+      files_.append({coordinator::Ended{ExitCode::failed, 0, message, /*storage=*/true}});
+    }
+  } catch (const Error&) {
+    report::log_info("the journal cannot be told either");
+  }
 }
 
 void Driver::fail(const std::string& message, ExitCode code) {
@@ -233,21 +274,17 @@ void Driver::carry_out() {
   files_.append(entries);
   for (const coordinator::Action& action : due) {
     if (const auto* grant = std::get_if<coordinator::Grant>(&action)) act(*grant);
+    if (const auto* proceed = std::get_if<coordinator::Proceed>(&action)) act(*proceed);
     if (const auto* revoke = std::get_if<coordinator::Revoke>(&action)) act(*revoke);
     if (const auto* kill = std::get_if<coordinator::Kill>(&action)) act(*kill);
     if (const auto* finish = std::get_if<coordinator::Finish>(&action)) act(*finish);
   }
 }
 
-void Driver::act(const coordinator::Grant& grant) {
-  comm::Lease lease;
-  lease.shard = grant.shard;
-  lease.attempt = grant.attempt;
-  lease.first_row = grant.first_row;
-  lease.careful = grant.careful ? 1 : 0;
-  lease.again = grant.again ? 1 : 0;
-  for (const coordinator::BadRow& row : grant.skip) lease.skip.push_back({row.row, row.message});
-  channel_.send(grant.rank, lease);
+void Driver::act(const coordinator::Grant& grant) { channel_.send(grant.rank, to_message(grant)); }
+
+void Driver::act(const coordinator::Proceed& proceed) {
+  channel_.send(proceed.rank, comm::Proceed{proceed.shard, proceed.attempt, proceed.row});
 }
 
 void Driver::act(const coordinator::Revoke& revoke) {
@@ -257,6 +294,7 @@ void Driver::act(const coordinator::Revoke& revoke) {
 void Driver::act(const coordinator::Kill& kill) {
   progress_.say("rank " + std::to_string(kill.rank) + " is taken for dead: " + kill.reason);
   report::log_info("rank " + std::to_string(kill.rank) + " is taken for dead: " + kill.reason);
+  taken_for_dead_.insert(kill.rank);
   kill_rank(kill.rank);
 }
 
@@ -277,7 +315,8 @@ void Driver::act(const coordinator::Finish& finish) {
 
 report::ProgressState Driver::progress_state() const {
   const coordinator::Figures figures = coordinator_->figures(now());
-  return {figures.records, figures.records_done, done_before_, now() - started_, figures.ranks_alive, figures.faults};
+  return {
+      figures.records, figures.records_done, done_before_, now() - started_, figures.ranks_alive, figures.faults, ""};
 }
 
 report::Summary Driver::summary() const {
@@ -289,10 +328,24 @@ report::Summary Driver::summary() const {
   summary.message = message_;
   summary.device = device_;
   summary.versions = versions_;
+  summary.ranks_fed = static_cast<int>(fed_.size());
+  fill(summary, figures());
   if (!coordinator_) return summary;
-  const coordinator::Figures figures = coordinator_->figures(now());
-  fill(summary, figures);
+  summary.recovery = recovery_;
+  summary.recovery.replay = files_.replay_seconds();
+  summary.recovery.rebuild = files_.rebuild_seconds();
+  summary.recovery.detect = std::max(recovery_.detect, figures().longest_detection);
   return summary;
+}
+
+coordinator::Figures Driver::figures() const {
+  if (!coordinator_) return {};
+  coordinator::Figures figures = coordinator_->figures(now());
+  const auto late = std::ssize(lost_at_end_);
+  figures.faults += late;
+  if (figures.tasks_completed == figures.tasks_submitted) figures.faults_recovered += late;
+  figures.ranks_alive -= static_cast<int>(late);
+  return figures;
 }
 
 }  // namespace shardmill::infer

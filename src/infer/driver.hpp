@@ -31,10 +31,25 @@ class Driver {
   void rank_died(int rank);
   // Often: looks at deadlines, carries out what has come up, draws the progress.
   void step();
-  // The user or the system asks to stop.
-  void stop(const std::string& reason);
+  // How long it took to notice that the coordinator before was dead, and to come to this one.
+  void took_over(double detect, double agree);
+  // The run has ended, but this rank does not answer: it is killed, and counts as lost.
+  void lost_at_end(int rank);
+  // This process cannot read or write what must survive. Never throws.
+  void storage_failed(const std::string& message);
+  // The user or the system asks to. For `grace` seconds (less where the walltime ends before), the ranks may finish the
+  // shards that they are at. Asking again changes nothing.
+  void stop(const std::string& reason, double grace);
   // The run cannot go on.
   void fail(const std::string& message, ExitCode code = ExitCode::failed);
+
+  // The rank does not use the run's files, and says why, so it is to be fed. False if the job forbids that: the run has
+  // failed.
+  bool may_feed(int rank, const std::string& why);
+  // Rows of a rank that is fed count while it holds their shard under that attempt's number.
+  bool holds(int rank, const comm::RowBlock& block);
+  // Not known to be dead, nor taken for it.
+  bool counts(int rank) const { return !world_.is_dead(rank) && !taken_for_dead_.contains(rank); }
 
   bool ended() const { return outcome_.has_value(); }
   ExitCode outcome() const { return *outcome_; }
@@ -43,12 +58,15 @@ class Driver {
   void kill_rank(int rank);
   RunFiles& files() { return files_; }
   report::Summary summary() const;
+  // With what came up when the ranks left.
+  coordinator::Figures figures() const;
 
  private:
   double now() const;
   void feed(const coordinator::Event& event);
   void carry_out();
   void act(const coordinator::Grant& grant);
+  void act(const coordinator::Proceed& proceed);
   void act(const coordinator::Revoke& revoke);
   void act(const coordinator::Kill& kill);
   void act(const coordinator::Finish& finish);
@@ -77,6 +95,12 @@ class Driver {
   double started_ = 0;
   double last_tick_ = 0;
   double last_sign_ = 0;
+  report::RecoveryTimes recovery_;
+  std::set<int> lost_at_end_;
+  std::set<int> fed_;
+  std::set<int> taken_for_dead_;
+  comm::Welcome welcome_;
+  bool stopping_ = false;
   std::string device_;
   std::string versions_;
   std::optional<ExitCode> outcome_;

@@ -1,11 +1,15 @@
 // What the pipeline's threads have to say, on its way to the thread that does MPI.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
+#include <iterator>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -20,23 +24,31 @@ struct ModelReady {
   std::string device;
 };
 
+// The model has computed all leases that the rank holds, `computed` since it began.
+struct RanDry {
+  std::int64_t computed = 0;
+};
+
+// From the feeder: for a rank that is fed.
+struct Answer {
+  int rank = 0;
+  comm::Served served;
+};
+
 class Outbox {
  public:
-  using Item = std::variant<comm::Message, ModelReady>;
+  using Item = std::variant<comm::Message, ModelReady, RanDry, Answer>;
 
   void post(Item item) {
     const std::lock_guard lock(mutex_);
     items_.push_back(std::move(item));
-    ++posted_;
     changed_.notify_all();
   }
-  // Returns once the item has been taken and sent, so that it is on its way even if this process dies right after.
-  void post_and_wait(Item item) {
-    std::unique_lock lock(mutex_);
-    items_.push_back(std::move(item));
-    const std::uint64_t mine = ++posted_;
+  // In order, and taken together.
+  void post(std::vector<Item> items) {
+    const std::lock_guard lock(mutex_);
+    std::move(items.begin(), items.end(), std::back_inserter(items_));
     changed_.notify_all();
-    sent_changed_.wait(lock, [&] { return closed_ || sent_ >= mine; });
   }
   // For the MPI thread: waits until there is something or `wait` is over, and takes all.
   std::deque<Item> take(std::chrono::microseconds wait) {
@@ -44,26 +56,11 @@ class Outbox {
     changed_.wait_for(lock, wait, [this] { return !items_.empty(); });
     return std::exchange(items_, {});
   }
-  void sent(std::size_t count) {
-    const std::lock_guard lock(mutex_);
-    sent_ += count;
-    sent_changed_.notify_all();
-  }
-  // Nobody takes any more: those who wait go on.
-  void close() {
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-    sent_changed_.notify_all();
-  }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::condition_variable sent_changed_;
   std::deque<Item> items_;
-  std::uint64_t posted_ = 0;
-  std::uint64_t sent_ = 0;
-  bool closed_ = false;
 };
 
 }  // namespace shardmill::infer

@@ -30,9 +30,8 @@ std::uint64_t peak_memory() {
 PlanReport make_plan(const job::Job& job) {
   PlanReport report;
   const auto source = dataset::open_source(job.dataset);
-  std::size_t record_bytes = 0;
-  for (const dataset::Field& field : source->fields()) record_bytes += field.bytes();
-  const dataset::ShardPlan plan = dataset::plan_shards(job, source->records(), record_bytes);
+  const std::size_t record_bytes = dataset::record_bytes(*source);
+  const dataset::ShardPlan plan = dataset::plan_shards(job, *source);
   report.records = plan.records();
   report.shards = plan.shards();
   report.shard_size = plan.shard_size();
@@ -45,7 +44,7 @@ PlanReport make_plan(const job::Job& job) {
   model::configure_torch(job.resources.threads_per_rank);
   const auto model = model::load_model(job.model, model::choose_device(job.model.device, 0));
   Compute compute(job, *model);
-  report.outputs = compute.probe(zeros_for(job));
+  report.outputs = compute.probe(zeros_for(*source, job.batch_size));
   std::ostringstream device;
   device << model->device();
   report.device = device.str();

@@ -1,23 +1,13 @@
 // A rank's whole life, from MPI_Init to its exit.
 #pragma once
 
-#include <filesystem>
-#include <optional>
+#include <string>
 
-#include "job/exit_codes.hpp"
-#include "job/job.hpp"
-#include "report/progress.hpp"
+#include "report/rank_options.hpp"
 
 namespace shardmill::infer {
 
-struct RankOptions {
-  job::Job job;
-  // Only rank 0 looks at these. run_dir holds a run to begin or go on with, or (fresh) names the folder to make.
-  std::filesystem::path run_dir;
-  bool fresh = false;
-  report::ProgressStyle progress = report::ProgressStyle::none;
-  bool print_summary = true;
-};
+using report::RankOptions;
 
 // Collective: all ranks of an mpirun call it, with the same job. Does not return: ends the process with the run's exit
 // code. Errors are one sentence on standard error, after "shardmill: error: ".

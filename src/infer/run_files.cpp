@@ -1,17 +1,27 @@
 #include "infer/run_files.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <utility>
 
 #include "coordinator/entry.hpp"
+#include "dataset/batch_order.hpp"
 #include "dataset/fingerprint.hpp"
 #include "dataset/record_source.hpp"
 #include "dataset/sha256.hpp"
 #include "dataset/shard_plan.hpp"
+#include "infer/parts.hpp"
 #include "job/crash_point.hpp"
 #include "job/error.hpp"
+#include "store/run_parts.hpp"
 
 namespace shardmill::infer {
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
 
 std::string sha256_text(const std::string& text) {
   dataset::Sha256 hash;
@@ -29,14 +39,15 @@ void check_same(const std::string& then, const std::string& now, const std::stri
 }  // namespace
 
 RunFiles::RunFiles(const job::Job& job, store::RunFolder folder) : job_(job), folder_(std::move(folder)) {
+  const Clock::time_point began = Clock::now();
   const auto source = dataset::open_source(job.dataset);
-  std::size_t record_bytes = 0;
-  for (const dataset::Field& field : source->fields()) record_bytes += field.bytes();
-  plan_ = {source->records(), dataset::plan_shards(job, source->records(), record_bytes).shard_size()};
+  plan_ = {source->records(), dataset::plan_shards(job, *source).shard_size(), job.part.value_or(job::Part{})};
   dataset_digest_ = dataset::fingerprint(job.dataset).digest;
   model_digest_ = dataset::sha256_file(job.model.path);
   const coordinator::Opened opened{1, plan_, sha256_text(job.resolved_yaml), dataset_digest_, model_digest_};
 
+  const Clock::time_point opens = Clock::now();
+  rebuild_seconds_ = seconds_since(began);
   journal_ = std::make_unique<store::Journal>(store::posix_disk(), folder_.journal());
   const store::JournalContent& content = journal_->content();
   if (content.bad_bytes > 0) {
@@ -44,11 +55,12 @@ RunFiles::RunFiles(const job::Job& job, store::RunFolder folder) : job_(job), fo
               folder_.journal().string() + ".damaged); what they told is computed again";
   }
   ledger_.emplace(plan_, job.batch_size);
-  if (content.payloads.empty()) {
+  const std::vector<std::string> lines = journal_->take_payloads();
+  if (lines.empty()) {
     append({opened});
     return;
   }
-  for (const std::string& line : content.payloads) {
+  for (const std::string& line : lines) {
     const coordinator::Entry entry = coordinator::decode(line);
     if (const auto* first = std::get_if<coordinator::Opened>(&entry)) {
       check_same(first->dataset_digest, dataset_digest_, "the dataset " + job.dataset.path.string(), folder_.path);
@@ -62,16 +74,19 @@ RunFiles::RunFiles(const job::Job& job, store::RunFolder folder) : job_(job), fo
                     std::holds_alternative<coordinator::Advanced>(entry);
     ledger_->apply(entry);
   }
+  replay_seconds_ = seconds_since(opens);
   crash_point("during-replay");
 }
 
 std::filesystem::path results_path(const job::Job& job, const store::RunFolder& folder) {
-  return job.output ? *job.output : folder.results();
+  if (job.output) return *job.output;
+  return job.part ? store::whole_of(folder).results() : folder.results();
 }
 
 std::filesystem::path RunFiles::results_path() const { return infer::results_path(job_, folder_); }
 
 void RunFiles::open_results(const std::vector<store::OutputLayout>& outputs, const std::string& versions) {
+  const Clock::time_point began = Clock::now();
   store::Disk& disk = store::posix_disk();
   const std::filesystem::path path = results_path();
   std::error_code error;
@@ -83,11 +98,15 @@ void RunFiles::open_results(const std::vector<store::OutputLayout>& outputs, con
     layout.records = plan_.records;
     layout.shard_size = plan_.shard_size;
     layout.outputs = outputs;
-    layout.job_yaml = job_.resolved_yaml;
+    layout.job_yaml = job_.part ? store::read_file(disk, store::whole_of(folder_).job()) : job_.resolved_yaml;
     layout.model_sha256 = model_digest_;
     layout.dataset_digest = dataset_digest_;
     layout.versions = versions;
-    store::create_results(disk, path, layout);
+    if (job_.part) {
+      store::create_shared_results(disk, path, layout);
+    } else {
+      store::create_results(disk, path, layout);
+    }
   } else if (!there) {
     throw StoreError(path.string() + " is gone, but the journal says that rows are in it; start a new run");
   }
@@ -99,50 +118,80 @@ void RunFiles::open_results(const std::vector<store::OutputLayout>& outputs, con
                                  return a.name == b.name && a.dtype == b.dtype && a.shape == b.shape;
                                });
   if (!fits) throw StoreError(path.string() + " was made by another job: its datasets differ; start a new run");
+  check_same(have.dataset_digest, dataset_digest_, "the dataset " + job_.dataset.path.string(), path);
+  check_same(have.model_sha256, model_digest_, "the model " + job_.model.path.string(), path);
   // The journal is what counts: a crash may have come between a commit and its row in the tables.
-  for (const coordinator::Committed& commit : replayed_) show(commit);
-  replayed_.clear();
+  show_commits(*results_, job_, plan_, std::exchange(replayed_, {}), listed());
+  rebuild_seconds_ += seconds_since(began);
 }
 
 void RunFiles::append(const std::vector<coordinator::Entry>& entries) {
   std::vector<std::string> lines;
   for (const coordinator::Entry& entry : entries) lines.push_back(coordinator::encode(entry));
   journal_->append(lines);
+  std::vector<coordinator::Committed> commits;
   for (const coordinator::Entry& entry : entries) {
-    if (const auto* commit = std::get_if<coordinator::Committed>(&entry)) show(*commit);
+    if (const auto* commit = std::get_if<coordinator::Committed>(&entry)) commits.push_back(*commit);
+  }
+  if (!commits.empty()) show_commits(*results_, job_, plan_, std::move(commits), listed());
+}
+
+// Shards that follow each other are written together: with short shards most do.
+void show_commits(store::Results& results, const job::Job& job, const coordinator::Plan& plan,
+                  std::vector<coordinator::Committed> commits, std::int64_t* listed) {
+  std::sort(commits.begin(), commits.end(), [](const auto& a, const auto& b) { return a.shard < b.shard; });
+  std::vector<store::RecordStatus> status;
+  std::vector<store::ShardRow> rows;
+  for (std::size_t i = 0; i < commits.size(); ++i) {
+    const coordinator::Committed& commit = commits[i];
+    const std::int64_t first = plan.first(commit.shard);
+    const std::size_t before = status.size();
+    status.resize(before + static_cast<std::size_t>(plan.count(commit.shard)), store::RecordStatus::done);
+    for (const coordinator::BadRow& bad : by_row(job, plan, commit)) {
+      status.at(before + static_cast<std::size_t>(bad.row)) = store::RecordStatus::quarantined;
+      if (listed != nullptr) results.write_quarantine((*listed)++, first + bad.row, bad.message);
+    }
+    rows.push_back({first, plan.count(commit.shard), commit.checksum, static_cast<std::uint32_t>(commit.attempts),
+                    commit.rank, commit.seconds});
+    if (i + 1 < commits.size() && commits[i + 1].shard == commit.shard + 1) continue;
+    results.write_status(rows.front().first, status);
+    results.write_shards(commit.shard + 1 - std::ssize(rows), rows);
+    status.clear();
+    rows.clear();
   }
 }
 
-void RunFiles::show(const coordinator::Committed& commit) {
-  const std::int64_t first = plan_.first(commit.shard);
-  std::vector<store::RecordStatus> status(static_cast<std::size_t>(plan_.count(commit.shard)),
-                                          store::RecordStatus::done);
-  for (const coordinator::BadRow& bad : commit.bad) {
-    status.at(static_cast<std::size_t>(bad.row)) = store::RecordStatus::quarantined;
-    results_->write_quarantine(quarantined_++, first + bad.row, bad.message);
-  }
-  results_->write_status(first, status);
-  results_->write_shard(commit.shard, {first, plan_.count(commit.shard), commit.checksum,
-                                       static_cast<std::uint32_t>(commit.attempts), commit.rank, commit.seconds});
+std::vector<coordinator::BadRow> by_row(const job::Job& job, const coordinator::Plan& plan,
+                                        const coordinator::Committed& commit) {
+  std::vector<std::int64_t> places;
+  for (const coordinator::BadRow& bad : commit.bad) places.push_back(bad.row);
+  const auto rows = dataset::rows_at(job, plan.first(commit.shard), plan.count(commit.shard), places);
+  std::vector<coordinator::BadRow> bad = commit.bad;
+  for (std::size_t i = 0; i < bad.size(); ++i) bad[i].row = rows[i];
+  std::sort(bad.begin(), bad.end(), [](const auto& a, const auto& b) { return a.row < b.row; });
+  return bad;
 }
 
-std::optional<RunRecord> read_run(const store::RunFolder& folder, std::int64_t batch_size) {
-  std::error_code error;
-  if (!std::filesystem::exists(folder.journal(), error)) return std::nullopt;
-  const store::JournalContent content = store::read_journal(store::posix_disk(), folder.journal());
-  if (content.payloads.empty()) return std::nullopt;
-  const coordinator::Entry first = coordinator::decode(content.payloads.front());
-  const auto* opened = std::get_if<coordinator::Opened>(&first);
-  if (opened == nullptr) throw StoreError(folder.journal().string() + " does not begin like a journal");
+RunRecord record_of(const std::vector<coordinator::Entry>& entries, std::int64_t batch_size) {
+  const auto* opened = entries.empty() ? nullptr : std::get_if<coordinator::Opened>(&entries.front());
+  if (opened == nullptr) throw StoreError("the journal does not begin like one; it belongs to another program");
   RunRecord record{opened->plan, coordinator::Ledger(opened->plan, batch_size), {}};
-  for (const std::string& line : content.payloads) {
-    const coordinator::Entry entry = coordinator::decode(line);
+  for (const coordinator::Entry& entry : entries) {
     if (const auto* commit = std::get_if<coordinator::Committed>(&entry)) {
       if (!record.ledger.is_done(commit->shard)) record.commits.push_back(*commit);
     }
     record.ledger.apply(entry);
   }
   return record;
+}
+
+std::optional<RunRecord> read_run(const store::RunFolder& folder, std::int64_t batch_size) {
+  std::error_code error;
+  const std::vector<coordinator::Entry> entries = std::filesystem::exists(folder.journal(), error)
+                                                      ? read_entries(folder)
+                                                      : join_journals(read_parts(folder), std::time(nullptr));
+  if (entries.empty()) return std::nullopt;
+  return record_of(entries, batch_size);
 }
 
 }  // namespace shardmill::infer

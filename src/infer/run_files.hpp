@@ -16,7 +16,7 @@
 
 namespace shardmill::infer {
 
-// Where the run's results lie: the job's `output`, else in the run folder.
+// Where the run's results lie: the job's `output`, else in the run folder; a part's in that of the whole run.
 std::filesystem::path results_path(const job::Job& job, const store::RunFolder& folder);
 
 class RunFiles {
@@ -29,6 +29,10 @@ class RunFiles {
   std::filesystem::path results_path() const;
   coordinator::Plan plan() const { return plan_; }
   coordinator::Ledger take_ledger() { return std::move(*ledger_); }
+  // Seconds, both 0 if the run begins here: reading the journal, and the rest until leases can begin (dataset and model
+  // are the same, results are open and brought up to the journal).
+  double replay_seconds() const { return replay_seconds_; }
+  double rebuild_seconds() const { return replay_seconds_ > 0 ? rebuild_seconds_ : 0; }
   // Something about the journal that the user should know, or "".
   const std::string& remark() const { return remark_; }
 
@@ -42,7 +46,8 @@ class RunFiles {
   bool has_results() const { return results_ != nullptr; }
 
  private:
-  void show(const coordinator::Committed& commit);
+  // Where the list of quarantined records ends. A part lists none: the list is the whole run's.
+  std::int64_t* listed() { return job_.part ? nullptr : &quarantined_; }
 
   const job::Job& job_;
   store::RunFolder folder_;
@@ -56,14 +61,27 @@ class RunFiles {
   std::int64_t quarantined_ = 0;
   bool rows_written_ = false;  // the journal says that results hold rows worth keeping
   std::string remark_;
+  double replay_seconds_ = 0;
+  double rebuild_seconds_ = 0;
 };
 
-// What a finished, stopped or running run's journal says, without opening it for writing. Throws StoreError.
+// The bad records of a committed shard, by their row in it. The journal has their places in the order of batches.
+// Throws DataError if that has to be found in a dataset that is gone.
+std::vector<coordinator::BadRow> by_row(const job::Job& job, const coordinator::Plan& plan,
+                                        const coordinator::Committed& commit);
+
+// Into the results' tables. listed: rows of the list of quarantined records so far, none to leave that list alone.
+void show_commits(store::Results& results, const job::Job& job, const coordinator::Plan& plan,
+                  std::vector<coordinator::Committed> commits, std::int64_t* listed);
+
+// What a finished, stopped or running run's journal says, without opening it for writing; of a run in parts whose own
+// journal is not there yet, what the parts' say together. Throws StoreError.
 struct RunRecord {
   coordinator::Plan plan;
   coordinator::Ledger ledger;
-  std::vector<coordinator::Committed> commits;
+  std::vector<coordinator::Committed> commits;  // the first of each shard
 };
+RunRecord record_of(const std::vector<coordinator::Entry>& entries, std::int64_t batch_size);
 std::optional<RunRecord> read_run(const store::RunFolder& folder, std::int64_t batch_size);
 
 }  // namespace shardmill::infer

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "infer/run_files.hpp"
 #include "job/job.hpp"
 #include "store/run_folder.hpp"
 
@@ -15,6 +16,9 @@ struct Verification {
   std::int64_t shards_checked = 0;
   std::vector<std::string> problems;  // sentences; at most a hundred
 };
+
+// The part that looks at the results: checksums, and the tables if they are to be up to the journal.
+Verification verify_commits(const job::Job& job, const RunRecord& record, store::Results& results, bool tables);
 
 // Recomputes the checksum of every committed shard from the bytes in the results, and compares it with the journal's
 // and with the shard table's; compares record_status and quarantine too. May be called while the run goes on. Throws

@@ -8,14 +8,14 @@
 #include "infer/batch.hpp"
 #include "infer/bounded_queue.hpp"
 #include "infer/outbox.hpp"
-#include "store/results.hpp"
+#include "infer/rows.hpp"
 
 namespace shardmill::infer {
 
 // One thread.
 class Writer {
  public:
-  Writer(store::Results& results, Outbox& outbox) : results_(results), outbox_(outbox) {}
+  Writer(Rows& rows, Outbox& outbox) : rows_(rows), outbox_(outbox) {}
 
   // Takes batches until the queue is closed and empty. All that is there is written before one sync serves it all.
   // Throws StoreError; what was reported before is safe.
@@ -34,10 +34,12 @@ class Writer {
   };
 
   void write(const Batch& batch);
+  void write_rows(const Batch& batch, Open& open);
+  void hash_stored(std::int64_t first_record, std::int64_t count, store::ShardHasher& hasher);
   void commit();
-  Open& open(const LeasePtr& lease);
+  Open& open(const LeasePtr& lease, bool scattered);
 
-  store::Results& results_;
+  Rows& rows_;
   Outbox& outbox_;
   std::map<const HeldLease*, Open> open_;
   std::chrono::steady_clock::time_point last_commit_ = std::chrono::steady_clock::now();

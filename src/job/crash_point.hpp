@@ -14,8 +14,16 @@ namespace shardmill {
 // The names of all points, for --help, tests and docs.
 const std::vector<std::string>& crash_point_names();
 
-// Reads the environment once; call before the first passage. Throws UsageError on a malformed or unknown point.
+// Throws UsageError on a malformed or unknown one, without saying where the text comes from.
+void check_crash_points(const std::string& text);
+
+// Reads the environment once; call before the first passage. Rank -1: only checks. Throws UsageError on a malformed or
+// unknown point.
 void arm_crash_points(int rank);
+
+// Of both kinds, SHARDMILL_CRASH_AT and SHARDMILL_DISK_FAULT: a mistyped one is to be told before any rank starts.
+// Throws UsageError.
+void check_fault_environment();
 
 // Thread-safe.
 void crash_point(const char* name);

@@ -16,6 +16,8 @@ struct LoadOptions {
   std::optional<std::string> profile;
   std::vector<std::string> overrides;  // "batch_size=32", "fault_tolerance.max_attempts=5"; win over the job's
   std::filesystem::path config_dir;    // the installed configs/
+  // Files below this folder may be missing: a job that runs first is to make them. "/": any, they are not looked at.
+  std::filesystem::path later = {};
 };
 
 // Bounds on what is read, so that a hostile or mistaken file costs milliseconds.

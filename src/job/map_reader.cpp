@@ -22,14 +22,14 @@ bool take(Context& context, const Node& node, const Path& path, Parsed<T> parsed
 }
 
 // Sections that have a key of this name, for a key that stands in the wrong one.
-std::vector<std::string> sections_with(const std::string& key) {
+std::vector<std::string> sections_with(const std::string& key, const std::string& here) {
   static const std::set<std::string> known = known_keys();
   std::vector<std::string> sections;
   for (const std::string& path : known) {
     const std::size_t dot = path.rfind('.');
     if (dot == std::string::npos || path.substr(dot + 1) != key) continue;
     const std::string section = path.substr(0, dot);
-    if (section.find_first_of("[*") == std::string::npos) sections.push_back(quote(section));
+    if (section != here && section.find_first_of("[*") == std::string::npos) sections.push_back(quote(section));
   }
   return sections;
 }
@@ -159,7 +159,8 @@ void MapReader::finish() {
       continue;
     }
     const auto meant = nearest(item.key, asked_);
-    const std::vector<std::string> elsewhere = meant ? std::vector<std::string>() : sections_with(item.key);
+    const std::vector<std::string> elsewhere =
+        meant ? std::vector<std::string>() : sections_with(item.key, path_.pattern);
     if (!elsewhere.empty()) {
       message += " here; it belongs into " + join(elsewhere, " or ");
     } else {

@@ -16,14 +16,16 @@ struct Names;
 
 template <>
 struct Names<Kind> {
-  static constexpr std::array<std::pair<std::string_view, Kind>, 1> all{{{"infer", Kind::infer}}};
+  static constexpr std::array<std::pair<std::string_view, Kind>, 4> all{
+      {{"infer", Kind::infer}, {"train", Kind::train}, {"serve", Kind::serve}, {"sweep", Kind::sweep}}};
 };
 template <>
 struct Names<ModelFormat> {
-  static constexpr std::array<std::pair<std::string_view, ModelFormat>, 3> all{{
+  static constexpr std::array<std::pair<std::string_view, ModelFormat>, 4> all{{
       {"torchscript", ModelFormat::torchscript},
       {"exported", ModelFormat::exported},
       {"compiled", ModelFormat::compiled},
+      {"checkpoint", ModelFormat::checkpoint},
   }};
 };
 template <>
@@ -40,6 +42,19 @@ struct Names<Precision> {
       {"float32", Precision::float32},
       {"bfloat16", Precision::bfloat16},
       {"float16", Precision::float16},
+  }};
+};
+template <>
+struct Names<BatchBy> {
+  static constexpr std::array<std::pair<std::string_view, BatchBy>, 2> all{
+      {{"order", BatchBy::order}, {"length", BatchBy::length}}};
+};
+template <>
+struct Names<DataPath> {
+  static constexpr std::array<std::pair<std::string_view, DataPath>, 3> all{{
+      {"auto", DataPath::automatic},
+      {"shared", DataPath::shared},
+      {"scatter", DataPath::scatter},
   }};
 };
 template <>
@@ -65,6 +80,90 @@ struct Names<MetricType> {
       {"accuracy", MetricType::accuracy},
       {"mean_absolute_error", MetricType::mean_absolute_error},
       {"mean_squared_error", MetricType::mean_squared_error},
+  }};
+};
+
+// How a run ends, as a job may expect it.
+template <>
+struct Names<ExitCode> {
+  static constexpr std::array<std::pair<std::string_view, ExitCode>, 4> all{{
+      {"done", ExitCode::done},
+      {"quarantined", ExitCode::quarantined},
+      {"failed", ExitCode::failed},
+      {"preempted", ExitCode::preempted},
+  }};
+};
+template <>
+struct Names<Activation> {
+  static constexpr std::array<std::pair<std::string_view, Activation>, 3> all{{
+      {"relu", Activation::relu},
+      {"gelu", Activation::gelu},
+      {"tanh", Activation::tanh},
+  }};
+};
+template <>
+struct Names<Stem> {
+  static constexpr std::array<std::pair<std::string_view, Stem>, 2> all{{
+      {"imagenet", Stem::imagenet},
+      {"cifar", Stem::cifar},
+  }};
+};
+template <>
+struct Names<LossType> {
+  static constexpr std::array<std::pair<std::string_view, LossType>, 5> all{{
+      {"cross_entropy", LossType::cross_entropy},
+      {"mse", LossType::mse},
+      {"l1", LossType::l1},
+      {"bce_with_logits", LossType::bce_with_logits},
+      {"next_token", LossType::next_token},
+  }};
+};
+template <>
+struct Names<OptimizerType> {
+  static constexpr std::array<std::pair<std::string_view, OptimizerType>, 3> all{{
+      {"sgd", OptimizerType::sgd},
+      {"adam", OptimizerType::adam},
+      {"adamw", OptimizerType::adamw},
+  }};
+};
+template <>
+struct Names<ScheduleType> {
+  static constexpr std::array<std::pair<std::string_view, ScheduleType>, 5> all{{
+      {"constant", ScheduleType::constant},
+      {"step", ScheduleType::step},
+      {"cosine", ScheduleType::cosine},
+      {"linear", ScheduleType::linear},
+      {"one_cycle", ScheduleType::one_cycle},
+  }};
+};
+template <>
+struct Names<Reduction> {
+  static constexpr std::array<std::pair<std::string_view, Reduction>, 2> all{{
+      {"ordered", Reduction::ordered},
+      {"fast", Reduction::fast},
+  }};
+};
+template <>
+struct Names<Dealing> {
+  static constexpr std::array<std::pair<std::string_view, Dealing>, 2> all{{
+      {"by_speed", Dealing::by_speed},
+      {"even", Dealing::even},
+  }};
+};
+template <>
+struct Names<SearchMethod> {
+  static constexpr std::array<std::pair<std::string_view, SearchMethod>, 2> all{
+      {{"grid", SearchMethod::grid}, {"random", SearchMethod::random}}};
+};
+template <>
+struct Names<EvaluationMetric> {
+  static constexpr std::array<std::pair<std::string_view, EvaluationMetric>, 6> all{{
+      {"loss", EvaluationMetric::loss},
+      {"accuracy", EvaluationMetric::accuracy},
+      {"top_5", EvaluationMetric::top_5},
+      {"mean_absolute_error", EvaluationMetric::mean_absolute_error},
+      {"mean_squared_error", EvaluationMetric::mean_squared_error},
+      {"perplexity", EvaluationMetric::perplexity},
   }};
 };
 

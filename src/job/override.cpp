@@ -48,38 +48,23 @@ std::optional<std::vector<Step>> parse_path(std::string_view path) {
 
 class Override {
  public:
-  Override(const std::string& text, Diagnostics& diagnostics) : text_(text), diagnostics_(diagnostics) {
-    place_.file = std::make_shared<const std::string>(shown(text));
-  }
+  Override(Place place, Diagnostics& diagnostics) : place_(std::move(place)), diagnostics_(diagnostics) {}
 
-  void apply(Node& root) {
-    if (find_bad_text(text_)) return fail("is not text");
-    const std::size_t equals = text_.find('=');
-    const auto steps = parse_path(std::string_view(text_).substr(0, equals));
-    if (equals == std::string::npos || !steps) return fail("an override reads key=value or section.key=value");
-    auto value = parse_yaml(std::string_view(text_).substr(equals + 1), *place_.file, diagnostics_, false);
-    if (!value) return;
-
+  void put(Node& root, const std::vector<Step>& steps, Node value) {
     Node* node = &root;
     std::string path;
-    for (const Step& step : *steps) {
+    for (const Step& step : steps) {
       node = std::holds_alternative<std::string>(step) ? into_map(*node, path, std::get<std::string>(step))
                                                        : into_list(*node, path, std::get<std::size_t>(step));
       if (node == nullptr) return;
     }
-    value->key = node->key;
-    value->key_place = place_;
-    *node = std::move(*value);
+    value.key = node->key;
+    value.key_place = place_;
+    *node = std::move(value);
   }
-
- private:
-  static std::string shown(const std::string& text) {
-    const std::string quoted = quote(text);  // on one line and not too long
-    return "--set " + quoted.substr(1, quoted.size() - 2);
-  }
-
   void fail(const std::string& message) { diagnostics_.add(place_.location(), message); }
 
+ private:
   Node* into_map(Node& node, std::string& path, const std::string& key) {
     if (node.is_null()) {
       node.type = Node::Type::map;
@@ -112,15 +97,38 @@ class Override {
     return &node.items[index];
   }
 
-  const std::string& text_;
-  Diagnostics& diagnostics_;
   Place place_;
+  Diagnostics& diagnostics_;
 };
+
+std::string shown(const std::string& text) {
+  const std::string quoted = quote(text);  // on one line and not too long
+  return "--set " + quoted.substr(1, quoted.size() - 2);
+}
+
+void apply_override(Node& root, const std::string& text, Diagnostics& diagnostics) {
+  Place place;
+  place.file = std::make_shared<const std::string>(shown(text));
+  Override into(place, diagnostics);
+  if (find_bad_text(text)) return into.fail("is not text");
+  const std::size_t equals = text.find('=');
+  const auto steps = parse_path(std::string_view(text).substr(0, equals));
+  if (equals == std::string::npos || !steps) return into.fail("an override reads key=value or section.key=value");
+  auto value = parse_yaml(std::string_view(text).substr(equals + 1), *place.file, diagnostics, false);
+  if (value) into.put(root, *steps, std::move(*value));
+}
 
 }  // namespace
 
 void apply_overrides(Node& root, const std::vector<std::string>& overrides, Diagnostics& diagnostics) {
-  for (const std::string& text : overrides) Override(text, diagnostics).apply(root);
+  for (const std::string& text : overrides) apply_override(root, text, diagnostics);
+}
+
+void put_value(Node& root, const std::string& key, Node value, const Place& place, Diagnostics& diagnostics) {
+  Override into(place, diagnostics);
+  const auto steps = parse_path(key);
+  if (!steps) return into.fail(quote(key) + " is no key; one reads section.key or section.list[0].key");
+  into.put(root, *steps, std::move(value));
 }
 
 }  // namespace shardmill::job

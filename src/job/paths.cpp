@@ -36,8 +36,9 @@ std::vector<fs::path> candidates(const fs::path& job_file) {
 
 class FileCheck {
  public:
-  FileCheck(const Job& job, const fs::path& job_file, bool project_fixed, Diagnostics& diagnostics)
-      : job_(job), diagnostics_(diagnostics) {
+  FileCheck(const Job& job, const fs::path& job_file, bool project_fixed, const fs::path& later,
+            Diagnostics& diagnostics)
+      : job_(job), later_(later), diagnostics_(diagnostics) {
     if (project_fixed) {
       looked_in_ = job.project.string();
       return;
@@ -58,6 +59,7 @@ class FileCheck {
     std::error_code error;
     const fs::file_status status = fs::status(path, error);
     if (status.type() == fs::file_type::not_found) {
+      if (comes_later(path)) return;
       std::string what = "no such file: " + written.string();
       if (written.is_relative()) what += " (looked in " + looked_in_ + ")";
       if (written.string()[0] == '~') what += "; for the home folder, write ${HOME}";
@@ -84,7 +86,15 @@ class FileCheck {
   }
 
  private:
+  bool comes_later(const fs::path& path) const {
+    if (later_.empty()) return false;
+    std::error_code error;
+    const fs::path below = fs::weakly_canonical(path, error).lexically_relative(later_);
+    return !below.empty() && *below.begin() != "..";
+  }
+
   const Job& job_;
+  const fs::path& later_;
   Diagnostics& diagnostics_;
   std::string looked_in_;
 };
@@ -107,11 +117,11 @@ fs::path find_project(const fs::path& job_file, const std::vector<fs::path>& nee
   return folders.front();
 }
 
-void resolve_paths(Job& job, const fs::path& job_file, Diagnostics& diagnostics) {
+void resolve_paths(Job& job, const fs::path& job_file, const fs::path& later, Diagnostics& diagnostics) {
   const bool project_fixed = !job.project.empty();
   if (project_fixed) {
     std::error_code error;
-    if (!job.project.is_absolute() || !fs::is_directory(job.project, error)) {
+    if (!job.project.is_absolute() || (later != "/" && !fs::is_directory(job.project, error))) {
       diagnostics.add(job.where("project"),
                       "project must be the absolute path of a folder, not " + quote(job.project.string()));
       return;
@@ -122,11 +132,27 @@ void resolve_paths(Job& job, const fs::path& job_file, Diagnostics& diagnostics)
     for (const fs::path& path : {job.model.path, job.dataset.path}) {
       if (!path.empty()) needed.push_back(path);
     }
+    for (const ServedModel& served : job.serve.models) needed.push_back(served.model.path);
+    if (job.serve.idle_job) needed.push_back(*job.serve.idle_job);
     job.project = find_project(job_file, needed);
   }
-  FileCheck files(job, job_file, project_fixed, diagnostics);
+  FileCheck files(job, job_file, project_fixed, later, diagnostics);
   files.check("model.path", job.model.path);
+  // best.h5 leads to another file when a better one is there: the job means the one of now.
+  if (job.model.format == ModelFormat::checkpoint && !job.model.path.empty()) {
+    std::error_code error;
+    const fs::path leads_to = fs::canonical(job.model.path, error);
+    if (!error) job.model.path = leads_to;
+  }
   files.check("dataset.path", job.dataset.path);
+  for (ServedModel& served : job.serve.models) files.check(served.key + "model.path", served.model.path);
+  if (job.serve.tls) {
+    files.check("serve.tls.certificate", job.serve.tls->certificate);
+    files.check("serve.tls.key", job.serve.tls->key);
+  }
+  if (job.serve.tokens_file) files.check("serve.auth.tokens_file", *job.serve.tokens_file);
+  if (job.serve.idle_job) files.check("idle_job", *job.serve.idle_job);
+  if (job.train.init_from) files.check("training.init_from", *job.train.init_from);
   if (job.output) files.check_output(*job.output);
 }
 

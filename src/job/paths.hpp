@@ -14,8 +14,9 @@ std::filesystem::path find_project(const std::filesystem::path& job_file,
                                    const std::vector<std::filesystem::path>& needed);
 
 // Sets the project unless the job does, makes the job's paths absolute, and reports files that are missing, not
-// regular or not readable. Needs the job's locations.
-void resolve_paths(Job& job, const std::filesystem::path& job_file, Diagnostics& diagnostics);
+// regular or not readable, but for files below `later` that are missing (LoadOptions). Needs the job's locations.
+void resolve_paths(Job& job, const std::filesystem::path& job_file, const std::filesystem::path& later,
+                   Diagnostics& diagnostics);
 
 // A file as a user would name it from where he stands: relative if it is in or below the current folder.
 std::string shown_path(const std::filesystem::path& file);

@@ -148,8 +148,8 @@ std::vector<Transform> read_transforms(const Node& node, const Path& path, Conte
   return transforms;
 }
 
-void read_dataset(const Node& node, const Path& path, Context& context, Dataset& dataset) {
-  MapReader reader(node, path, context);
+void read_records(MapReader& reader, Dataset& dataset) {
+  Context& context = reader.context();
   std::string file;
   if (reader.require("path", file)) dataset.path = file;
   std::vector<Transform> common;
@@ -169,6 +169,11 @@ void read_dataset(const Node& node, const Path& path, Context& context, Dataset&
   if (const Node* value = reader.find("range")) {
     read_range(*value, reader.path("range"), context, dataset.range.emplace());
   }
+}
+
+void read_dataset(const Node& node, const Path& path, Context& context, Dataset& dataset) {
+  MapReader reader(node, path, context);
+  read_records(reader, dataset);
   reader.finish();
 }
 

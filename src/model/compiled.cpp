@@ -1,14 +1,13 @@
 // Packages compiled by AOTInductor (torch._inductor.aoti_compile_and_package).
 #include <filesystem>
 
-#include <c10/core/InferenceMode.h>
 #include <dlfcn.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
 #include "job/error.hpp"
 #include "model/archive.hpp"
-#include "model/error_text.hpp"
 #include "model/loaders.hpp"
+#include "model/program_frame.hpp"
 
 namespace shardmill::model {
 
@@ -35,21 +34,13 @@ class Compiled : public Model {
 
   // A package keeps the order of its outputs, but not how they were nested: they are "0", "1", ...
   std::vector<NamedTensor> forward(const std::vector<at::Tensor>& inputs) override {
-    const c10::InferenceMode inference;
-    try {
-      std::vector<at::Tensor> arguments;
-      arguments.reserve(inputs.size());
-      for (const at::Tensor& input : inputs) arguments.push_back(input.contiguous());
+    return run_program(path_, inputs, [this](std::vector<at::Tensor> arguments) {
       std::vector<NamedTensor> outputs;
       for (at::Tensor& output : loader_.boxed_run(std::move(arguments)))
         outputs.push_back({std::to_string(outputs.size()), std::move(output)});
       if (outputs.empty()) throw ModelError("the model returns no tensor");
       return outputs;
-    } catch (const Error& error) {
-      throw ModelError("model " + path_ + ": " + error.what());
-    } catch (const std::exception& error) {
-      throw ModelError(forward_failed(path_, inputs, error));
-    }
+    });
   }
 
  private:
@@ -61,19 +52,16 @@ class Compiled : public Model {
 
 std::unique_ptr<Model> load_compiled(const job::Model& spec, at::Device device) {
   const std::string path = spec.path.string();
-  try {
+  const auto load = [&]() -> std::unique_ptr<Model> {
     const std::string name = pick_name(spec, read_archive(path).between("data/aotinductor/", "/"));
     load_libtorch();
     const auto metadata = AOTIModelPackageLoader::load_metadata_from_package(path, name);
     const auto made_for = metadata.find("AOTI_DEVICE_KEY");
     return std::make_unique<Compiled>(
         spec, device_for(spec, device, made_for == metadata.end() ? "cpu" : made_for->second), name);
-  } catch (const Error&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw ModelError("model " + path + " cannot be loaded as a compiled package: " + useful_line(error) +
-                     "; compile it again on a machine like this one, with PyTorch 2.11");
-  }
+  };
+  return load_program(path, "a compiled package", "compile it again on a machine like this one, with PyTorch 2.11",
+                      load);
 }
 
 }  // namespace shardmill::model

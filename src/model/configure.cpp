@@ -7,6 +7,7 @@
 #include <torch/csrc/jit/passes/tensorexpr_fuser.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include "model/host_memory.hpp"
 #include "model/model.hpp"
 
 namespace shardmill::model {
@@ -15,6 +16,7 @@ namespace {
 
 // LibTorch refuses a second call, so that these are set once, whatever calls configure_torch how often.
 void configure_once() {
+  keep_host_memory();
   // One model runs at a time in a process; work between operators would only disturb.
   at::set_num_interop_threads(1);
 

@@ -31,9 +31,12 @@ std::size_t after_python_name(const std::string& line) {
 }
 
 bool is_out_of_memory(const std::exception& error) {
+  // From inside a TorchScript program, only the text arrives: of LibTorch's allocator, or of host_memory.cpp.
+  const std::string text = error.what();
   return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
          dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
-         std::string(error.what()).find("DefaultCPUAllocator: can't allocate memory") != std::string::npos;
+         text.find("DefaultCPUAllocator: can't allocate memory") != std::string::npos ||
+         text.find("there is no memory for a tensor of") != std::string::npos;
 }
 
 // nativert puts the node and its arguments before the reason: "Exception while executing node: ...", "with args:",

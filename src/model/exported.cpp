@@ -1,16 +1,15 @@
 // Exported programs (torch.export.save), run by nativert: without Python and without a compiler.
 #include <cstdlib>
 
-#include <c10/core/InferenceMode.h>
 #include <c10/util/Logging.h>
 #include <caffe2/serialize/inline_container.h>
 #include <torch/nativert/ModelRunnerHandle.h>
 
 #include "job/error.hpp"
 #include "model/archive.hpp"
-#include "model/error_text.hpp"
 #include "model/loaders.hpp"
 #include "model/outputs.hpp"
+#include "model/program_frame.hpp"
 
 namespace shardmill::model {
 
@@ -36,18 +35,9 @@ class Exported : public Model {
       : Model(device), path_(spec.path.string()), runner_(path_, name) {}
 
   std::vector<NamedTensor> forward(const std::vector<at::Tensor>& inputs) override {
-    const c10::InferenceMode inference;
-    try {
-      std::vector<c10::IValue> arguments;
-      arguments.reserve(inputs.size());
-      // Programs are exported with contiguous inputs, and may view them as such.
-      for (const at::Tensor& input : inputs) arguments.emplace_back(input.contiguous());
-      return name_outputs(runner_.run(arguments, {}));
-    } catch (const Error& error) {
-      throw ModelError("model " + path_ + ": " + error.what());
-    } catch (const std::exception& error) {
-      throw ModelError(forward_failed(path_, inputs, error));
-    }
+    return run_program(path_, inputs, [this](const std::vector<at::Tensor>& arguments) {
+      return name_outputs(runner_.run({arguments.begin(), arguments.end()}, {}));
+    });
   }
 
  private:
@@ -59,7 +49,7 @@ class Exported : public Model {
 
 std::unique_ptr<Model> load_exported(const job::Model& spec, at::Device device) {
   const std::string path = spec.path.string();
-  try {
+  const auto load = [&]() -> std::unique_ptr<Model> {
     const std::string name = pick_name(spec, read_archive(path).between("models/", ".json"));
     const std::string kind = made_for(path, name);
     const at::Device chosen = device_for(spec, device, kind);
@@ -72,12 +62,8 @@ std::unique_ptr<Model> load_exported(const job::Model& spec, at::Device device) 
     auto model = std::make_unique<Exported>(spec, chosen, name);
     set_log_level(c10::GLOG_FATAL);
     return model;
-  } catch (const Error&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw ModelError("model " + path + " cannot be loaded as an exported program: " + useful_line(error) +
-                     "; export it again with torch.export.save(...) of PyTorch 2.11");
-  }
+  };
+  return load_program(path, "an exported program", "export it again with torch.export.save(...) of PyTorch 2.11", load);
 }
 
 }  // namespace shardmill::model

@@ -12,6 +12,8 @@ std::unique_ptr<Model> load_model(const job::Model& spec, at::Device device) {
       return load_exported(spec, device);
     case job::ModelFormat::compiled:
       return load_compiled(spec, device);
+    case job::ModelFormat::checkpoint:
+      return load_checkpoint(spec, device);
   }
   SHARDMILL_CHECK(false, "a model format without a loader");
   return nullptr;

@@ -10,6 +10,7 @@ namespace shardmill::model {
 std::unique_ptr<Model> load_torchscript(const job::Model& spec, at::Device device);
 std::unique_ptr<Model> load_exported(const job::Model& spec, at::Device device);
 std::unique_ptr<Model> load_compiled(const job::Model& spec, at::Device device);
+std::unique_ptr<Model> load_checkpoint(const job::Model& spec, at::Device device);
 
 // Where a program runs that was made for one kind of device ("cpu", "cuda", from its file): on `device`, or, if the job
 // leaves the choice to us, on the CPU that it was made for. Throws ModelError if the job asks for the other kind.

@@ -8,14 +8,9 @@
 #include <ATen/ATen.h>
 
 #include "job/job.hpp"
+#include "model/named_tensor.hpp"
 
 namespace shardmill::model {
-
-struct NamedTensor {
-  std::string name;  // a dict's key, or the index ("0", "1", ...) in a tuple or list; a single tensor is "0";
-                     // nested once: "boxes.0"
-  at::Tensor tensor;
-};
 
 // One thread at a time.
 class Model {
@@ -25,6 +20,8 @@ class Model {
   // Floating inputs of a TorchScript model are given the job's precision; exported and compiled programs take the types
   // that they were exported with. Outputs are on device(). Throws ModelError with the first useful line of what
   // LibTorch said.
+  // Names of outputs: a dict's key, or the index ("0", "1", ...) in a tuple or list; a single tensor is "0"; nested
+  // once: "boxes.0".
   virtual std::vector<NamedTensor> forward(const std::vector<at::Tensor>& inputs) = 0;
   at::Device device() const { return device_; }
 

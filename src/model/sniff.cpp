@@ -1,8 +1,11 @@
 #include "model/sniff.hpp"
 
+#include <filesystem>
 #include <optional>
 
+#include "job/error.hpp"
 #include "model/archive.hpp"
+#include "model/checkpoint_network.hpp"
 
 namespace shardmill::model {
 
@@ -18,6 +21,8 @@ const char* describe(ModelFormat format) {
       return "an exported program (torch.export.save)";
     case ModelFormat::compiled:
       return "a compiled package (aoti_compile_and_package)";
+    case ModelFormat::checkpoint:
+      return "a training run's checkpoint";
   }
   return "";
 }
@@ -30,6 +35,8 @@ const char* key_of(ModelFormat format) {
       return "exported";
     case ModelFormat::compiled:
       return "compiled";
+    case ModelFormat::checkpoint:
+      return "checkpoint";
   }
   return "";
 }
@@ -49,7 +56,8 @@ std::string not_an_archive(const Archive& archive) {
   if (bytes.starts_with("\x80\x02"))
     return "was saved by torch.save in its old form, which holds no program; export the model with "
            "torch.jit.script(model).save(...)";
-  if (bytes.starts_with("\x89HDF")) return "is an HDF5 file, not a model";
+  if (bytes.starts_with("\x89HDF"))
+    return "is an HDF5 file; if it is a training run's checkpoint, set model.format: checkpoint";
   return "is not a model: PyTorch's model files are zip archives, this one is not";
 }
 
@@ -81,9 +89,30 @@ std::optional<std::string> problem(const Archive& archive, ModelFormat wanted) {
 
 }  // namespace
 
+namespace {
+
+void check_one(const job::Job& job, const job::Model& model, const std::string& key, job::Diagnostics& diagnostics) {
+  // A network of the zoo, or what a job before this one is to make.
+  std::error_code ignored;
+  if (model.path.empty() || !std::filesystem::exists(model.path, ignored)) return;
+  if (model.format == ModelFormat::checkpoint) {
+    try {
+      static_cast<void>(network_of(store::CheckpointFile(store::posix_disk(), model.path)));
+    } catch (const Error& error) {
+      diagnostics.add(job.where(key), error.what());
+    }
+    return;
+  }
+  if (const auto found = problem(read_archive(model.path), model.format))
+    diagnostics.add(job.where(key), "model " + model.path.string() + " " + *found);
+}
+
+}  // namespace
+
 void check(const job::Job& job, job::Diagnostics& diagnostics) {
-  if (const auto found = problem(read_archive(job.model.path), job.model.format))
-    diagnostics.add(job.where("model.path"), "model " + job.model.path.string() + " " + *found);
+  check_one(job, job.model, "model.path", diagnostics);
+  for (const job::ServedModel& served : job.serve.models)
+    check_one(job, served.model, served.key + "model.path", diagnostics);
 }
 
 }  // namespace shardmill::model

@@ -7,8 +7,9 @@
 
 namespace shardmill::model {
 
-// Adds a diagnostic at model.path if the file cannot be a model of its format (not a zip archive, empty, truncated: no
-// end-of-archive record, or lacking the entries that the format has). Suggests the right format if it is another one.
+// Adds a diagnostic at model.path (of each model of a server) if the file cannot be a model of its format (not a zip
+// archive, empty, truncated: no end-of-archive record, or lacking the entries that the format has). Suggests the right
+// format if it is another one.
 void check(const job::Job& job, job::Diagnostics& diagnostics);
 
 }  // namespace shardmill::model

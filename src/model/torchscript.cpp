@@ -1,5 +1,6 @@
-// TorchScript, frozen, and with channels last where it has convolutions.
+// TorchScript, frozen, with channels last where it has convolutions, and its linear layers packed.
 #include <optional>
+#include <utility>
 
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/jit/api/module.h>
@@ -9,6 +10,7 @@
 #include "model/error_text.hpp"
 #include "model/loaders.hpp"
 #include "model/outputs.hpp"
+#include "model/packed_linear.hpp"
 
 namespace shardmill::model {
 
@@ -54,7 +56,9 @@ Module with_channels_last(const Module& module) {
 // (they change their attributes); they run as they are.
 Module frozen(const Module& module) {
   try {
-    return torch::jit::freeze(module);
+    Module fast = torch::jit::freeze(module);
+    pack_linear_layers(fast);
+    return fast;
   } catch (const std::exception&) {
     return module;
   }
@@ -66,11 +70,16 @@ class TorchScript : public Model {
       : Model(device), path_(spec.path.string()), type_(type_of(spec.precision)) {
     Module module = torch::jit::load(path_, device);
     module.eval();
-    const c10::InferenceMode no_gradients(false);
+    const c10::InferenceMode no_inference_tensors(false);
     const at::NoGradGuard no_grad;
     convert_floating(module, type_);
-    if (has_images(module)) channels_last_ = frozen(with_channels_last(module));
-    plain_ = frozen(module);
+    if (has_images(module)) {
+      channels_last_ = frozen(with_channels_last(module));
+      plain_ = std::move(module);  // frozen if it is needed, which it mostly is not
+    } else {
+      plain_ = frozen(module);
+      plain_is_frozen_ = true;
+    }
   }
 
   std::vector<NamedTensor> forward(const std::vector<at::Tensor>& inputs) override {
@@ -97,6 +106,11 @@ class TorchScript : public Model {
     } catch (const std::exception&) {
       if (!plain_) throw;
     }
+    if (!std::exchange(plain_is_frozen_, true)) {
+      const c10::InferenceMode no_inference_tensors(false);
+      const at::NoGradGuard no_grad;
+      plain_ = frozen(*plain_);
+    }
     auto result = call(*plain_, inputs, at::MemoryFormat::Contiguous);
     channels_last_.reset();
     return result;
@@ -115,6 +129,7 @@ class TorchScript : public Model {
   std::string path_;
   at::ScalarType type_;
   std::optional<Module> plain_;
+  bool plain_is_frozen_ = false;
   std::optional<Module> channels_last_;
 };
 

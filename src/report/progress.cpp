@@ -13,15 +13,16 @@ std::string progress_line(const ProgressState& state, int width) {
   const double rate = state.elapsed > 0 ? done_here / state.elapsed : 0;
   char percent[8];
   std::snprintf(percent, sizeof percent, "%3d%%", static_cast<int>(share * 100));
-  std::string text =
-      std::string(percent) + "  " + with_commas(state.records_done) + "/" + with_commas(state.records) + " records";
+  std::string text = std::string(percent) + "  " + with_commas(state.records_done) + "/" + with_commas(state.records) +
+                     " " + state.unit;
   if (rate > 0) {
-    text += "  " + with_commas(static_cast<std::int64_t>(rate)) + "/s";
+    if (rate >= 1) text += "  " + with_commas(static_cast<std::int64_t>(rate)) + "/s";
     const auto left = static_cast<double>(state.records - state.records_done);
     if (left > 0) text += "  " + seconds_text(left / rate) + " left";
   }
   text += "  " + std::to_string(state.ranks_alive) + (state.ranks_alive == 1 ? " rank" : " ranks");
   if (state.faults > 0) text += "  " + with_commas(state.faults) + (state.faults == 1 ? " fault" : " faults");
+  if (!state.note.empty()) text += "  " + state.note;
 
   const int room = std::min(30, width - static_cast<int>(text.size()) - 5);
   if (room < 5) return text;

@@ -16,6 +16,8 @@ struct ProgressState {
   double elapsed = 0;                    // of this incarnation, in seconds
   int ranks_alive = 0;
   std::int64_t faults = 0;
+  std::string note;              // what else there is to say: "epoch 3 of 25, loss 0.1234"
+  std::string unit = "records";  // what is counted
 };
 
 // "[=====>    ]  52%  940/1,797 records  812/s  1.1 s left  3 ranks  1 fault"; width: columns of the terminal.

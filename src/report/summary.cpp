@@ -8,15 +8,6 @@
 #include <nlohmann/json.hpp>
 
 namespace shardmill::report {
-namespace {
-
-std::string format(const char* pattern, double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, pattern, value);
-  return text;
-}
-
-}  // namespace
 
 std::string_view outcome_name(ExitCode outcome) {
   switch (outcome) {
@@ -53,10 +44,15 @@ std::string to_json(const Summary& s, std::string_view state) {
                      {"recomputed", s.records_recomputed}};
   json["faults"] = {
       {"total", s.faults}, {"recovered", s.faults_recovered}, {"longest_recovery_seconds", s.longest_recovery}};
+  json["recovery_seconds"] = {{"detect", s.recovery.detect},
+                              {"agree", s.recovery.agree},
+                              {"rebuild", s.recovery.rebuild},
+                              {"replay", s.recovery.replay}};
   json["total_time_seconds"] = s.total_time;
   json["busy_share"] = s.busy_share;
   json["incarnations"] = s.incarnations;
-  json["ranks"] = {{"started", s.ranks}, {"alive_at_end", s.ranks_alive}};
+  json["ranks"] = {{"started", s.ranks}, {"alive_at_end", s.ranks_alive}, {"over_mpi", s.ranks_fed}};
+  if (!s.rehearsal.empty()) json["rehearsal"] = s.rehearsal;
   json["device"] = s.device;
   json["versions"] = s.versions;
   json["metrics"] = nlohmann::ordered_json::object();
@@ -68,38 +64,58 @@ std::string to_json(const Summary& s, std::string_view state) {
 
 std::string to_table(const Summary& s, std::string_view state) {
   std::string table;
-  auto line = [&table](const std::string& label, const std::string& value, const std::string& remark = "") {
-    // Not through a buffer of fixed size: a path may be long, and cut it is worth nothing.
-    std::string row = "  " + label;
-    row.resize(std::max<std::size_t>(row.size() + 1, 21), ' ');
-    row += value;
-    row.resize(std::max<std::size_t>(row.size() + 1, 36), ' ');
-    row += remark;
-    row.erase(row.find_last_not_of(' ') + 1);
-    table += row + "\n";
+  const auto line = [&table](const std::string& label, const std::string& value, const std::string& remark = "") {
+    table += table_row(label, value, remark);
   };
   table += s.name + ": " + std::string(state.empty() ? outcome_name(s.outcome) : state) +
            (s.message.empty() ? "" : " (" + s.message + ")") + "\n";
-  line("utilization", format("%.3f", s.utilization),
-       with_commas(s.tasks_completed) + " of " + with_commas(s.tasks_submitted) + " tasks (shards)");
-  line("load", format("%.1f", s.load) + " rec/s",
-       with_commas(s.records_done) + " of " + with_commas(s.records) + " records in " + seconds_text(s.total_time));
-  line("fault tolerance", format("%.3f", s.fault_tolerance),
+  line("utilization", number_text("%.3f", s.utilization),
+       with_commas(s.tasks_completed) + " of " + with_commas(s.tasks_submitted) + " " + s.wording.tasks);
+  line("load", number_text(s.load < 10 ? "%.3f " : "%.1f ", s.load) + s.wording.rate,
+       with_commas(s.records_done) + " of " + with_commas(s.records) + " " + s.wording.requests + " in " +
+           seconds_text(s.total_time));
+  line("fault tolerance", number_text("%.3f", s.fault_tolerance),
        with_commas(s.faults_recovered) + " of " + with_commas(s.faults) + " faults recovered");
   line("ranks", std::to_string(s.ranks),
        s.device.empty() ? "" : std::to_string(s.ranks_alive) + " alive at the end, on " + s.device);
-  line("busy share", format("%.0f", s.busy_share * 100) + " %", "of the ranks' time went into committed shards");
+  if (s.ranks_fed > 0) {
+    line("over MPI", std::to_string(s.ranks_fed), "ranks do not use the files: records and results are sent");
+  }
+  line("busy share", number_text("%.0f", s.busy_share * 100) + " %", "of the ranks' time went into committed shards");
   if (s.attempts_lost > 0 || s.faults > 0) {
     line("lost attempts", with_commas(s.attempts_lost),
-         with_commas(s.records_recomputed) + " records computed again, longest recovery " +
+         with_commas(s.records_recomputed) + " " + s.wording.requests + " computed again, longest recovery " +
              seconds_text(s.longest_recovery));
   }
+  const RecoveryTimes& r = s.recovery;
+  if (r.detect + r.agree + r.rebuild + r.replay > 0) {
+    line("recovery", seconds_text(r.detect + r.agree + r.rebuild + r.replay),
+         "detect " + seconds_text(r.detect) + ", agree " + seconds_text(r.agree) + ", rebuild " +
+             seconds_text(r.rebuild) + ", replay " + seconds_text(r.replay));
+  }
   if (s.incarnations > 1) line("incarnations", std::to_string(s.incarnations), "the run went on from its journal");
-  if (s.records_quarantined > 0)
-    line("quarantined", with_commas(s.records_quarantined), "see /shardmill/quarantine in the results");
-  for (const auto& [name, value] : s.metrics) line(name, format("%.4f", value));
+  if (s.records_quarantined > 0) line("quarantined", with_commas(s.records_quarantined), s.wording.quarantine);
+  for (const auto& [name, value] : s.metrics) line(name, number_text("%.4f", value));
+  if (!s.rehearsal.empty()) line("rehearsal", s.rehearsal);
   line("results", s.results);
   return table;
+}
+
+std::string table_row(const std::string& label, const std::string& value, const std::string& remark) {
+  // Not through a buffer of fixed size: a path may be long, and cut it is worth nothing.
+  std::string row = "  " + label;
+  row.resize(std::max<std::size_t>(row.size() + 1, 21), ' ');
+  row += value;
+  row.resize(std::max<std::size_t>(row.size() + 1, 36), ' ');
+  row += remark;
+  row.erase(row.find_last_not_of(' ') + 1);
+  return row + "\n";
+}
+
+std::string number_text(const char* pattern, double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, pattern, value);
+  return text;
 }
 
 std::string with_commas(std::int64_t number) {
@@ -117,12 +133,12 @@ std::string bytes_text(double bytes) {
     bytes /= 1024;
     ++unit;
   }
-  return format(unit == 0 ? "%.0f " : "%.1f ", bytes) + units[unit];
+  return number_text(unit == 0 ? "%.0f " : "%.1f ", bytes) + units[unit];
 }
 
 std::string seconds_text(double seconds) {
-  if (seconds < 0.9995) return format("%.0f ms", seconds * 1000);
-  if (seconds < 59.95) return format("%.1f s", seconds);
+  if (seconds < 0.9995) return number_text("%.0f ms", seconds * 1000);
+  if (seconds < 59.95) return number_text("%.1f s", seconds);
   const auto whole = static_cast<long long>(std::llround(seconds));
   if (whole < 3600) return std::to_string(whole / 60) + "m " + std::to_string(whole % 60) + "s";
   return std::to_string(whole / 3600) + "h " + std::to_string(whole % 3600 / 60) + "m";

@@ -34,6 +34,8 @@ class Disk {
   virtual ~Disk() = default;
   virtual std::unique_ptr<File> open(const std::filesystem::path& path, Open how) = 0;
   virtual void rename(const std::filesystem::path& from, const std::filesystem::path& to) = 0;
+  // Gives the file another name, unless that one is taken: of several that try, on whatever nodes, one succeeds.
+  virtual bool link(const std::filesystem::path& from, const std::filesystem::path& to) = 0;
   virtual void remove(const std::filesystem::path& path) = 0;
   virtual void make_folders(const std::filesystem::path& path) = 0;
   // Makes names created or renamed in the folder durable.
@@ -45,6 +47,10 @@ Disk& posix_disk();
 
 // Temporary name, write, sync, rename, sync the folder: after a crash there is the old file or the new one.
 void write_file(Disk& disk, const std::filesystem::path& path, std::string_view content);
+// The same for several writers, on whatever nodes: the first wins, and the others leave its file as it is (false).
+bool publish_file(Disk& disk, const std::filesystem::path& path, std::string_view content);
+// `path` with an end that no other process uses at the time.
+std::filesystem::path temporary_beside(const std::filesystem::path& path);
 // The whole file.
 std::string read_file(Disk& disk, const std::filesystem::path& path);
 

@@ -5,12 +5,13 @@
 namespace shardmill::store {
 namespace {
 
-Hdf5Handle half_type() {
+// 16 bits: sign, exponent, mantissa.
+Hdf5Handle short_float(std::size_t exponent_bits, std::size_t bias) {
+  const std::size_t mantissa_bits = 15 - exponent_bits;
   Hdf5Handle type(H5Tcopy(H5T_IEEE_F32LE), H5Tclose);
-  // Sign bit 15, exponent 5 bits at 10 with bias 15, mantissa 10 bits at 0.
-  if (H5Tset_fields(type.get(), 15, 10, 5, 0, 10) < 0 || H5Tset_size(type.get(), 2) < 0 ||
-      H5Tset_ebias(type.get(), 15) < 0) {
-    throw StoreError("HDF5 cannot make a half-precision type: " + hdf5_error());
+  if (H5Tset_fields(type.get(), 15, mantissa_bits, exponent_bits, 0, mantissa_bits) < 0 ||
+      H5Tset_size(type.get(), 2) < 0 || H5Tset_ebias(type.get(), bias) < 0) {
+    throw StoreError("HDF5 cannot make a float type of 16 bits: " + hdf5_error());
   }
   return type;
 }
@@ -48,7 +49,7 @@ Hdf5Handle file_type(DType dtype) {
     case DType::int64:
       return copy(H5T_STD_I64LE);
     case DType::float16:
-      return half_type();
+      return short_float(5, 15);
     case DType::float32:
       return copy(H5T_IEEE_F32LE);
     case DType::float64:
@@ -65,7 +66,13 @@ DType dtype_of(hid_t type) {
         DType::uint64, DType::int64, DType::float16, DType::float32, DType::float64}) {
     if (H5Tequal(type, file_type(dtype).get()) > 0) return dtype;
   }
-  throw StoreError("a dataset of the results has a type that this version does not write");
+  throw StoreError("a dataset has a type that this version does not write");
+}
+
+Hdf5Handle tensor_type(DType dtype) { return dtype == DType::bfloat16 ? short_float(8, 127) : file_type(dtype); }
+
+DType tensor_dtype_of(hid_t type) {
+  return H5Tequal(type, short_float(8, 127).get()) > 0 ? DType::bfloat16 : dtype_of(type);
 }
 
 }  // namespace shardmill::store

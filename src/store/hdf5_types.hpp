@@ -13,4 +13,9 @@ Hdf5Handle file_type(DType dtype);
 // Needs a type made by file_type; throws StoreError for others.
 DType dtype_of(hid_t type);
 
+// The same for checkpoints, whose tensors keep their bytes: bfloat16 is a float type of 16 bits with 8 of exponent,
+// which h5py reads as float32.
+Hdf5Handle tensor_type(DType dtype);
+DType tensor_dtype_of(hid_t type);
+
 }  // namespace shardmill::store

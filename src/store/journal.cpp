@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <thread>
+#include <utility>
 
 #include <xxhash.h>
 
@@ -74,6 +75,8 @@ Journal::Journal(Disk& disk, const std::filesystem::path& path) : file_(disk.ope
 
 void Journal::append(const std::vector<std::string>& payloads) {
   if (payloads.empty()) return;
+  if (std::exchange(broken_, true))
+    throw StoreError("the journal could not be written before, and is not written again");
   std::string lines;
   for (const std::string& payload : payloads) {
     SHARDMILL_CHECK(payload.find('\n') == std::string::npos, "a journal entry is one line");
@@ -90,6 +93,7 @@ void Journal::append(const std::vector<std::string>& payloads) {
   end_ += lines.size();
   crash_point("before-journal-sync");
   file_->sync();
+  broken_ = false;
   crash_point("after-journal-sync");
 }
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "store/disk.hpp"
@@ -38,13 +39,16 @@ class Journal {
   Journal(Disk& disk, const std::filesystem::path& path);
 
   const JournalContent& content() const { return content_; }
-  // Appends all, then syncs once. When it returns they are durable. After a throw the journal must not be used again.
+  // Those of content(), which has none from then on: a long journal need not stay in memory.
+  std::vector<std::string> take_payloads() { return std::exchange(content_.payloads, {}); }
+  // Appends all, then syncs once. When it returns they are durable. After a throw every append throws.
   void append(const std::vector<std::string>& payloads);
 
  private:
   std::unique_ptr<File> file_;
   JournalContent content_;
   std::uint64_t end_ = 0;
+  bool broken_ = false;  // an append has failed: what is in the file is not known
   std::uint64_t chain_ = 0;
 };
 

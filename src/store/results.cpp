@@ -6,63 +6,12 @@
 #include <xxhash.h>
 
 #include "job/error.hpp"
+#include "store/hdf5_metadata.hpp"
 #include "store/hdf5_types.hpp"
 
 namespace shardmill::store {
-namespace {
-
-class Metadata {
- public:
-  explicit Metadata(const std::filesystem::path& path) : path_(path) {
-    quiet_hdf5();
-    const Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-    file_ = Hdf5Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose);
-    if (!file_) throw StoreError("cannot read " + path.string() + " as HDF5: " + hdf5_error());
-  }
-
-  std::string text(const char* name) {
-    const Hdf5Handle dataset = open(name);
-    const Hdf5Handle type(H5Dget_type(dataset.get()), H5Tclose);
-    std::string value(H5Tget_size(type.get()), '\0');
-    if (H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, value.data()) < 0) refuse(name);
-    while (!value.empty() && value.back() == '\0') value.pop_back();
-    return value;
-  }
-
-  Hdf5Handle open(const std::string& name) {
-    Hdf5Handle dataset(H5Dopen2(file_.get(), name.c_str(), H5P_DEFAULT), H5Dclose);
-    if (!dataset) refuse(name);
-    return dataset;
-  }
-
-  std::vector<std::int64_t> dims(hid_t dataset) {
-    const Hdf5Handle space(H5Dget_space(dataset), H5Sclose);
-    std::vector<hsize_t> extents(static_cast<std::size_t>(std::max(H5Sget_simple_extent_ndims(space.get()), 0)));
-    H5Sget_simple_extent_dims(space.get(), extents.data(), nullptr);
-    return {extents.begin(), extents.end()};
-  }
-
-  // Where the dataset's bytes lie in the file; it must have so many. An empty dataset has no place.
-  std::uint64_t offset(hid_t dataset, const std::string& name, std::uint64_t bytes) {
-    if (bytes == 0) return 0;
-    const haddr_t offset = H5Dget_offset(dataset);
-    if (offset == HADDR_UNDEF || H5Dget_storage_size(dataset) != bytes) refuse(name);
-    return offset;
-  }
-
-  [[noreturn]] void refuse(const std::string& name) {
-    throw StoreError(path_.string() + " is not a results file of this version: it lacks '" + name + "'");
-  }
-
- private:
-  std::filesystem::path path_;
-  Hdf5Handle file_;
-};
-
-}  // namespace
-
 Results::Results(Disk& disk, const std::filesystem::path& path, Open how) : file_(disk.open(path, how)) {
-  Metadata metadata(path);
+  Hdf5Metadata metadata(path, "results file");
   layout_.job_yaml = metadata.text("shardmill/job");
   layout_.model_sha256 = metadata.text("shardmill/model_sha256");
   layout_.dataset_digest = metadata.text("shardmill/dataset_digest");
@@ -129,7 +78,9 @@ std::vector<RecordStatus> Results::read_status(std::int64_t first_record, std::i
   return status;
 }
 
-void Results::write_shard(std::int64_t shard, const ShardRow& row) { write(shards_, shard, 1, &row); }
+void Results::write_shards(std::int64_t first_shard, const std::vector<ShardRow>& rows) {
+  write(shards_, first_shard, std::ssize(rows), rows.data());
+}
 
 ShardRow Results::read_shard(std::int64_t shard) {
   ShardRow row;
@@ -194,16 +145,24 @@ std::uint64_t ShardHasher::digest() const {
 }
 
 void hash_rows(Results& results, std::int64_t first_record, std::int64_t count, ShardHasher& hasher) {
+  const auto read = [&results](std::size_t output, std::int64_t first, std::int64_t rows, void* to) {
+    results.read_rows(output, first, rows, to);
+  };
+  hash_rows(results.layout(), read, first_record, count, hasher);
+}
+
+void hash_rows(const ResultsLayout& layout, const ReadRows& read, std::int64_t first_record, std::int64_t count,
+               ShardHasher& hasher) {
   constexpr std::size_t piece_bytes = 4U << 20U;
   std::vector<char> buffer;
-  for (std::size_t output = 0; output < results.layout().outputs.size(); ++output) {
-    const std::size_t row_bytes = results.layout().outputs[output].row_bytes();
+  for (std::size_t output = 0; output < layout.outputs.size(); ++output) {
+    const std::size_t row_bytes = layout.outputs[output].row_bytes();
     if (row_bytes == 0) continue;
     const auto rows_at_once = static_cast<std::int64_t>(std::max<std::size_t>(piece_bytes / row_bytes, 1));
     for (std::int64_t row = 0; row < count; row += rows_at_once) {
       const std::int64_t rows = std::min(rows_at_once, count - row);
       buffer.resize(static_cast<std::size_t>(rows) * row_bytes);
-      results.read_rows(output, first_record + row, rows, buffer.data());
+      read(output, first_record + row, rows, buffer.data());
       hasher.add(output, buffer.data(), buffer.size());
     }
   }

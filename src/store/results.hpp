@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -61,6 +62,8 @@ std::uint64_t results_bytes(const ResultsLayout& layout);
 // Creates the file, durably. Replaces one that is there (of a run cut off before its journal began). Throws StoreError,
 // also when the disk has no room for the whole file.
 void create_results(Disk& disk, const std::filesystem::path& path, const ResultsLayout& layout);
+// The same by any of several runs that fill one file, on whatever nodes: the first makes it, and the others find it.
+void create_shared_results(Disk& disk, const std::filesystem::path& path, const ResultsLayout& layout);
 
 // Reads and writes rows of a file made by create_results, through the disk seam. Thread-safe if no two threads write
 // the same rows. Ranks may write the same rows if they write the same bytes.
@@ -74,7 +77,7 @@ class Results {
   void read_rows(std::size_t output, std::int64_t first_record, std::int64_t count, void* rows);
   void write_status(std::int64_t first_record, const std::vector<RecordStatus>& status);
   std::vector<RecordStatus> read_status(std::int64_t first_record, std::int64_t count);
-  void write_shard(std::int64_t shard, const ShardRow& row);
+  void write_shards(std::int64_t first_shard, const std::vector<ShardRow>& rows);
   ShardRow read_shard(std::int64_t shard);
   // Row `index` of the list of quarantined records; beyond its capacity only record_status tells.
   void write_quarantine(std::int64_t index, std::int64_t record, const std::string& message);
@@ -119,5 +122,9 @@ class ShardHasher {
 // Of rows that are in the file already: what a shard that goes on in its middle starts from, and what `verify`
 // compares.
 void hash_rows(Results& results, std::int64_t first_record, std::int64_t count, ShardHasher& hasher);
+// The same, read by a function as Results::read_rows is.
+using ReadRows = std::function<void(std::size_t output, std::int64_t first_record, std::int64_t count, void* rows)>;
+void hash_rows(const ResultsLayout& layout, const ReadRows& read, std::int64_t first_record, std::int64_t count,
+               ShardHasher& hasher);
 
 }  // namespace shardmill::store

@@ -1,51 +1,21 @@
 // Making results.h5: the one place where its metadata is written.
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <thread>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "job/crash_point.hpp"
 #include "job/error.hpp"
+#include "store/hdf5_create.hpp"
 #include "store/hdf5_types.hpp"
 #include "store/results.hpp"
 #include "store/results_format.hpp"
 
 namespace shardmill::store {
 namespace {
-
-void check(bool ok, const std::filesystem::path& path, const std::string& doing) {
-  if (!ok) throw StoreError("cannot create " + path.string() + ": " + doing + ": " + hdf5_error());
-}
-
-// Contiguous, its space taken now and never filled: the bytes of the reserved file are zero already.
-void create_fixed(hid_t parent, const std::string& name, hid_t type, const std::vector<hsize_t>& dims,
-                  const std::filesystem::path& path) {
-  const Hdf5Handle plist(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-  H5Pset_layout(plist.get(), H5D_CONTIGUOUS);
-  H5Pset_alloc_time(plist.get(), H5D_ALLOC_TIME_EARLY);
-  H5Pset_fill_time(plist.get(), H5D_FILL_TIME_NEVER);
-  H5Pset_obj_track_times(plist.get(), false);  // the same job gives the same file
-  const Hdf5Handle space(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), H5Sclose);
-  const Hdf5Handle dataset(H5Dcreate2(parent, name.c_str(), type, space.get(), H5P_DEFAULT, plist.get(), H5P_DEFAULT),
-                           H5Dclose);
-  check(static_cast<bool>(dataset), path, "dataset '" + name + "'");
-}
-
-void create_text(hid_t parent, const std::string& name, const std::string& text, const std::filesystem::path& path) {
-  const Hdf5Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
-  H5Tset_size(type.get(), std::max<std::size_t>(text.size(), 1));
-  H5Tset_strpad(type.get(), H5T_STR_NULLPAD);
-  H5Tset_cset(type.get(), H5T_CSET_UTF8);
-  const Hdf5Handle plist(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-  H5Pset_obj_track_times(plist.get(), false);
-  const Hdf5Handle space(H5Screate(H5S_SCALAR), H5Sclose);
-  const Hdf5Handle dataset(
-      H5Dcreate2(parent, name.c_str(), type.get(), space.get(), H5P_DEFAULT, plist.get(), H5P_DEFAULT), H5Dclose);
-  const std::string bytes = text.empty() ? std::string(1, '\0') : text;
-  check(dataset && H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()) >= 0, path,
-        "'" + name + "'");
-}
 
 Hdf5Handle shard_type() {
   Hdf5Handle type(H5Tcreate(H5T_COMPOUND, sizeof(ShardRow)), H5Tclose);
@@ -73,7 +43,7 @@ void write_metadata(const std::filesystem::path& path, const ResultsLayout& layo
   // Rows start at page borders where datasets are large; small ones stay packed.
   H5Pset_alignment(access.get(), 1 << 20, 4096);
   Hdf5Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose);
-  check(static_cast<bool>(file), path, "new file");
+  check_created(static_cast<bool>(file), path, "new file");
   const auto records = static_cast<hsize_t>(layout.records);
   for (const OutputLayout& output : layout.outputs) {
     std::vector<hsize_t> dims{records};
@@ -91,7 +61,7 @@ void write_metadata(const std::filesystem::path& path, const ResultsLayout& layo
   create_fixed(group.get(), "quarantine", quarantine_type().get(), {static_cast<hsize_t>(quarantine_capacity(layout))},
                path);
   create_fixed(group.get(), "quarantined", H5T_STD_I64LE, {1}, path);
-  check(file.close(), path, "closing it");
+  check_created(file.close(), path, "closing it");
 }
 
 }  // namespace
@@ -132,14 +102,49 @@ void make_at(Disk& disk, const std::filesystem::path& path, const ResultsLayout&
   file->reserve(file->size());  // HDF5 cut it to what it uses; take all of that for good
   file->sync();
   Results results(disk, path, Open::write);
-  for (std::int64_t shard = 0; shard < layout.shards(); ++shard) {
-    const std::int64_t first = shard * layout.shard_size;
-    results.write_shard(shard, {first, std::min(layout.shard_size, layout.records - first), 0, 0, -1, 0});
+  constexpr std::int64_t rows_at_once = 4096;
+  for (std::int64_t begin = 0; begin < layout.shards(); begin += rows_at_once) {
+    std::vector<ShardRow> rows;
+    for (std::int64_t shard = begin; shard < std::min(begin + rows_at_once, layout.shards()); ++shard) {
+      const std::int64_t first = shard * layout.shard_size;
+      rows.push_back({first, std::min(layout.shard_size, layout.records - first), 0, 0, -1, 0});
+    }
+    results.write_shards(begin, rows);
   }
   results.sync();
 }
 
 }  // namespace
+
+void create_shared_results(Disk& disk, const std::filesystem::path& path, const ResultsLayout& layout) {
+  constexpr int most_waits = 500;
+  constexpr std::chrono::milliseconds wait{20};
+  quiet_hdf5();
+  crash_point("before-results");
+  std::error_code error;
+  const auto is_there = [&] { return std::filesystem::exists(path, error); };
+  if (is_there()) return;
+  // The lock only spares the others the work: where it does not hold, across the nodes of some file systems, or where
+  // who has it is stuck, several lay out the file, and the first to name it wins.
+  const std::filesystem::path lock_path = path.string() + ".lock";
+  const auto lock = disk.open(lock_path, Open::create);
+  for (int waits = 0; waits < most_waits && !lock->try_lock() && !is_there(); ++waits)
+    std::this_thread::sleep_for(wait);
+  if (is_there()) return disk.remove(lock_path);
+  const std::filesystem::path temporary = temporary_beside(path);
+  disk.remove(temporary);
+  try {
+    make_at(disk, temporary, layout);
+    disk.link(temporary, path);
+  } catch (...) {
+    std::filesystem::remove(temporary, error);
+    throw;
+  }
+  disk.remove(temporary);
+  disk.remove(lock_path);
+  disk.sync_folder(path.parent_path());
+  crash_point("after-results");
+}
 
 void create_results(Disk& disk, const std::filesystem::path& path, const ResultsLayout& layout) {
   quiet_hdf5();

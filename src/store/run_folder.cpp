@@ -1,10 +1,13 @@
 #include "store/run_folder.hpp"
 
 #include <algorithm>
+#include <array>
 #include <ctime>
 #include <fstream>
 #include <random>
 #include <vector>
+
+#include <unistd.h>
 
 #include "job/error.hpp"
 
@@ -31,11 +34,35 @@ void note_process(const RunFolder& run, int rank, const Process& process) {
   std::filesystem::rename(temporary, path, error);
 }
 
+std::string this_host() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
+void note_this_process(const RunFolder& run, int rank) {
+  const std::string host = this_host();
+  if (!run.path.empty() && !host.empty()) note_process(run, rank, {::getpid(), host});
+}
+
 std::optional<Process> process_of(const RunFolder& run, int rank) {
   Process process;
   std::ifstream file(run.logs() / ("rank-" + std::to_string(rank) + ".pid"));
   if (!(file >> process.pid >> process.host) || process.pid <= 1) return std::nullopt;
   return process;
+}
+
+std::string leave_token(const RunFolder& run) {
+  std::random_device random;
+  std::string token;
+  for (int i = 0; i < 4; ++i) token += std::to_string(random()) + (i < 3 ? "-" : "");
+  std::ofstream(run.logs() / "token") << token << '\n';
+  return token;
+}
+
+std::string token_of(const RunFolder& run) {
+  std::string token;
+  std::ifstream(run.logs() / "token") >> token;
+  return token;
 }
 
 std::string new_run_name(const std::filesystem::path& parent, const std::string& job_name) {
@@ -65,6 +92,18 @@ RunFolder create_run(Disk& disk, const std::filesystem::path& path, const std::s
   write_file(disk, run.job(), resolved_yaml);
   disk.sync_folder(path.parent_path());
   return run;
+}
+
+void remove_run(const RunFolder& run) {
+  std::error_code error;
+  for (const auto& file : {run.job(), run.journal(), run.results(), run.summary()})
+    std::filesystem::remove(file, error);
+  std::filesystem::remove_all(run.logs(), error);
+  std::filesystem::remove(run.path, error);  // only if it is empty
+  // Of the last part of a run in parts: that run too.
+  if (run.path.parent_path().filename() != "parts" || !std::filesystem::is_empty(run.path.parent_path(), error)) return;
+  std::filesystem::remove(run.path.parent_path(), error);
+  remove_run({run.path.parent_path().parent_path()});
 }
 
 RunFolder open_run(const std::filesystem::path& path) {

@@ -27,14 +27,24 @@ struct Process {
   std::int64_t pid = 0;
   std::string host;
 };
+std::string this_host();  // "" if it has no name
 void note_process(const RunFolder& run, int rank, const Process& process);
+void note_this_process(const RunFolder& run, int rank);
 std::optional<Process> process_of(const RunFolder& run, int rank);
+
+// A random word that the coordinator leaves in the folder and tells all ranks: who can read it there sees this very
+// folder, and not another one under its name. Replaces the one before. Never throws; "" if there is none.
+std::string leave_token(const RunFolder& run);
+std::string token_of(const RunFolder& run);
 
 // "digits-20260131-142501-7f3a": sorts by time, and is not taken yet in `parent`.
 std::string new_run_name(const std::filesystem::path& parent, const std::string& job_name);
 
 // Makes the folder and writes the resolved job into it. Throws StoreError; also if the folder holds a run already.
 RunFolder create_run(Disk& disk, const std::filesystem::path& path, const std::string& resolved_yaml);
+
+// Takes away what create_run and a run that did not begin have made, and the folder if nothing else is in it.
+void remove_run(const RunFolder& run);
 
 // Throws StoreError if `path` holds no run (no job.yaml), naming runs that there are beside it.
 RunFolder open_run(const std::filesystem::path& path);

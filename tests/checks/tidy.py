@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 
-ROOMS = ("job", "coordinator", "comm", "store", "dataset", "report")
+ROOMS = ("job", "coordinator", "simulation", "comm", "store", "dataset", "report")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INCLUDE = re.compile(rb'^ *# *include +"([a-z_]+/[^"]+)"', re.M)
 

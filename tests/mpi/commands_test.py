@@ -6,7 +6,7 @@ import unittest
 import h5py
 import numpy as np
 
-from harness import DIGITS, PROGRAM, SOURCE, ShardmillTest, kill_all, start
+from harness import DIGITS, PROGRAM, SOURCE, ShardmillTest, kill_all, needs_ulfm, start
 
 
 class CommandsTest(ShardmillTest):
@@ -24,6 +24,56 @@ class CommandsTest(ShardmillTest):
         self.assertIn("29 of 64 records, 29 batches", plan.stdout)
         self.assertIn("probabilities: 1,797 x 10 float32", plan.stdout)
         self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_simulate(self):
+        words = ("simulate", DIGITS, "-n", 64, "--mtbf", "6h", "--seconds-per-record", 0.5, "--records", 1_000_000,
+                 "--set", "shard_size=512")
+        table = self.shardmill(*words)
+        self.assertEqual((table.code, table.stderr), (0, ""))
+        for part in ("no failures", "makespan", "busy share", "deaths of ranks", "records again", "max_restarts"):
+            self.assertIn(part, table.stdout)
+        self.assertNotIn("try --set shard_size", table.stdout)
+        self.assertIn("try --set shard_size=960", self.shardmill(*words[:-2]).stdout)
+        self.assertEqual(list(self.folder.iterdir()), [])
+        said = json.loads(self.shardmill(*words, "--json").stdout)
+        self.assertEqual((said["records"], said["ranks"], said["runs"]), (1_000_000, 64, 20))
+        self.assertAlmostEqual(said["no_failures"]["makespan_seconds"], 10 + 500_000 / 64, delta=300)
+        self.assertGreater(said["deaths"]["median"], 0)
+        self.assertGreater(said["makespan_seconds"]["median"], said["no_failures"]["makespan_seconds"])
+        self.assertEqual(json.loads(self.shardmill(*words, "--json").stdout), said)
+        other = json.loads(self.shardmill(*words, "--json", "--seed", 2).stdout)
+        # Not the makespan, which may be the same number of rounds.
+        self.assertNotEqual({**other, "seed": 1}, {**said, "seed": 1})
+
+    def test_simulate_like_an_earlier_run(self):
+        run = self.run_job("run", DIGITS, "-n", 2)
+        said = self.shardmill("simulate", DIGITS, "-n", 4, "--mtbf", "1h", "--like", run, "--json")
+        self.assertEqual(said.code, 0, said.stderr)
+        load = json.loads((run / "summary.json").read_text())["load"]
+        cost = json.loads(said.stdout)["seconds_per_record"]
+        self.assertLessEqual(cost, 2 / load * 1.01)  # two ranks, all of their time
+        self.assertGreater(cost, 0.2 / load)
+
+    def test_simulate_says_what_is_wrong(self):
+        cost = ("--seconds-per-record", 1)
+        for words, said in (((*cost,), "--mtbf"), (("--mtbf", "6h"), "what a record costs"),
+                            (("--mtbf", "6h", *cost, "--like", "runs/x"), "give one of them"),
+                            (("--mtbf", "6 fortnights", *cost), "unit"), (("--mtbf", "0s", *cost), "more than 0"),
+                            (("--node-mtbf", "9d", *cost), "--ranks-per-node"),
+                            (("--mtbf", "6h", "--seconds-per-record", 100), "shard_timeout"),
+                            (("--mtbf", "6h", *cost, "--hangs", 2), "range")):
+            with self.subTest(words=words):
+                outcome = self.shardmill("simulate", DIGITS, "-n", 4, *words)
+                self.assertEqual(outcome.code, 2, outcome.stdout)
+                self.assertRegex(outcome.stderr, said)
+                self.assertEqual(outcome.stderr.count("\n"), 1)
+        outcome = self.shardmill("simulate", DIGITS, "-n", 20_000, "--mtbf", "6h", *cost)
+        self.assertEqual(outcome.code, 2)
+
+    def test_simulate_without_headway(self):
+        outcome = self.shardmill("simulate", DIGITS, "-n", 8, "--mtbf", "100ms", "--seconds-per-record", 1)
+        self.assertEqual(outcome.code, 1)
+        self.assertIn("no headway", outcome.stderr)
 
     def test_default_run_folder(self):
         outcome = self.shardmill("run", DIGITS, "-n", 2)
@@ -136,6 +186,7 @@ class CommandsTest(ShardmillTest):
         for part in ("MPI", "LibTorch", "GPUs", "NCCL", "HDF5", "cores", "Slurm", "limits"):
             self.assertRegex(outcome.stdout, rf"(?m)^(ok  |note|BAD )  {part}")
 
+    @needs_ulfm
     def test_demo(self):
         outcome = self.shardmill("demo")
         self.assertEqual(outcome.code, 0, outcome.stderr)

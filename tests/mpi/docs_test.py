@@ -42,16 +42,10 @@ class DocsTest(ShardmillTest):
             link.symlink_to(PROGRAM)
         for name in ("jobs", "data", "configs"):
             (self.folder / name).symlink_to(SOURCE / name)
-        self.env = {"PATH": f"{binaries}:{self.mpirun_folder()}:{os.environ['PATH']}",
+        self.env = {"PATH": f"{binaries}:{pathlib.Path(self.mpirun()).parent}:{os.environ['PATH']}",
                     "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_btl": "^ofi",
                     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe"}  # fewer cores here than on a cluster
         self.script = ""  # the Python of the page so far
-
-    def mpirun_folder(self):
-        for line in self.shardmill("doctor").stdout.splitlines():
-            if line[6:].startswith("mpirun"):
-                return pathlib.Path(line[6:].split()[1]).parent
-        return self.fail("doctor names no mpirun")
 
     def run_shell(self, line):
         if any(line.startswith(beginning) for beginning in NOT_RUN):
@@ -96,8 +90,21 @@ class DocsTest(ShardmillTest):
     def test_cluster(self):
         self.run_page("docs/cluster.md", least=5)
 
+    def test_training(self):
+        self.run_page("docs/training.md", least=6)
+
+    def test_sweep(self):
+        self.run_page("docs/sweep.md", least=7)
+
+    def test_simulate(self):
+        self.run_page("docs/simulate.md", least=4)
+
+    def test_job_file(self):
+        self.run_page("docs/job-file.md", least=1)
+
     def test_all_pages_are_run(self):
-        run = set(re.findall(r'run_page\("([^"]+)"', pathlib.Path(__file__).read_text()))
+        run = {"docs/serving.md"}  # by serving_test, which has a server
+        run |= set(re.findall(r'run_page\("([^"]+)"', pathlib.Path(__file__).read_text()))
         for page in [SOURCE / "README.md", *sorted((SOURCE / "docs").glob("*.md"))]:
             runnable = any(kind == "sh" or what and (what == "run" or what.startswith("file=")) for kind, what, _ in blocks(page))
             name = str(page.relative_to(SOURCE))

@@ -1,4 +1,5 @@
 """Starts the program as a user would, and compares what it leaves behind."""
+import functools
 import os
 import pathlib
 import shutil
@@ -13,6 +14,8 @@ import h5py
 import numpy as np
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(SOURCE / "tests"))
+from process_tree import descendants  # noqa: E402, F401
 PROGRAM = pathlib.Path(os.environ.get("SHARDMILL_PROGRAM", SOURCE / "build/release/src/cli/shardmill"))
 DIGITS = SOURCE / "jobs/digits-infer.yaml"
 
@@ -21,24 +24,6 @@ def start(*words, cwd, env=None):
     """The program in a process group of its own, its output in pipes."""
     return subprocess.Popen([str(word) for word in words], cwd=cwd, env={**os.environ, **(env or {})}, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-
-
-def descendants(pid):
-    """All processes below pid, from /proc."""
-    children = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                stat = pathlib.Path("/proc", entry, "stat").read_text()
-            except OSError:
-                continue
-            children.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry))
-    found, todo = [], [pid]
-    while todo:
-        for child in children.get(todo.pop(), []):
-            found.append(child)
-            todo.append(child)
-    return found
 
 
 def alive(pid):
@@ -63,12 +48,13 @@ def kill_all(process):
         time.sleep(0.005)
 
 
-def ranks_of(process):
-    """pid by rank of the run that the program has started."""
+def ranks_of(process, run=None):
+    """pid by rank of the run that the program has started, or of that in the folder `run`, where it starts several."""
     found = {}
     for pid in descendants(process.pid):
         try:
-            if b"shardmill-rank" not in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+            words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if not words[0].endswith(b"shardmill-rank") or run and os.fsencode(run) not in words:
                 continue
             environment = pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
         except OSError:
@@ -77,6 +63,18 @@ def ranks_of(process):
             if item.startswith(b"OMPI_COMM_WORLD_RANK="):
                 found[int(item.split(b"=")[1])] = pid
     return found
+
+
+# An mpirun before each of whose ranks some bash is run, which may end the rank or take its place.
+MPIRUN_WRAPPER = """#!/bin/bash
+args=("$@")
+for i in "${{!args[@]}}"; do
+  [[ ${{args[i]}} == */shardmill-rank ]] && break
+done
+exec {mpirun} "${{args[@]:0:i}}" bash -c '
+  {before}
+  exec "$@"' rank "${{args[@]:i}}"
+"""
 
 
 class Outcome:
@@ -109,43 +107,123 @@ class ShardmillTest(unittest.TestCase):
 
     def assert_same_results(self, first, second):
         """Every output, record_status and the shards' checksums, bit for bit."""
-        with h5py.File(first / "results.h5") as a, h5py.File(second / "results.h5") as b:
-            outputs = [name for name in a if name != "shardmill"]
-            self.assertEqual(outputs, [name for name in b if name != "shardmill"])
-            for name in outputs:
-                self.assertEqual(a[name].dtype, b[name].dtype, name)
-                self.assertEqual(a[name][()].tobytes(), b[name][()].tobytes(), name)
-            self.assertTrue(np.array_equal(a["shardmill/record_status"], b["shardmill/record_status"]))
-            for column in ("first", "count", "checksum"):
-                self.assertTrue(np.array_equal(a["shardmill/shards"][column], b["shardmill/shards"][column]), column)
+        self.assertEqual(differences(first, second), [])
 
     def assert_verifies(self, run):
         outcome = self.shardmill("verify", run)
         self.assertEqual(outcome.code, 0, outcome.stderr)
 
+    def wrapped_mpirun(self, name, before):
+        """The environment with an mpirun that runs this bash, without a single quote in it, before each rank."""
+        wrapper = self.folder / name
+        wrapper.write_text(MPIRUN_WRAPPER.format(mpirun=self.mpirun(), before=before))
+        wrapper.chmod(0o755)
+        return {"SHARDMILL_MPIRUN": str(wrapper)}
+
+    def mpirun(self):
+        """The one that the program starts."""
+        return doctor()["mpirun"]
+
+    def by_hand(self, ranks, *words, **options):
+        """The ranks of a run, under an mpirun of one's own."""
+        mpirun = [self.mpirun(), *(["--with-ft", "ulfm"] if has_ulfm() else []),
+                  *(["--oversubscribe"] if doctor()["MPI"].startswith("Open MPI") else []), "-np", ranks, PROGRAM, *words]
+        env = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_btl": "^ofi"}
+        env.update(options.pop("env", {}))
+        for _ in range(5):
+            outcome = self.shardmill(program=[str(word) for word in mpirun], env=env, **options)
+            if outcome.code != 213:  # Open MPI's now and then ends before any rank is there
+                break
+        return outcome
+
     def many_digits(self, records, **settings):
         """A job over the digits repeated to `records`, for runs long enough to be disturbed."""
-        dataset = self.folder / f"digits-{records}.h5"
-        if not dataset.exists():
-            with h5py.File(SOURCE / "data/digits.h5") as source, h5py.File(dataset, "w") as target:
-                images = np.resize(source["images"][()], (records, 8, 8))
-                # Not the same record again and again: a mixed-up row must show.
-                images[:, 0, 0] = np.arange(records) % 17
-                images[:, 7, 7] = np.arange(records) // 17 % 17
-                target["images"] = images
-        job = self.folder / f"many-{records}.yaml"
-        lines = ["job: infer", "name: many", f"model: {{path: {SOURCE}/data/digits_cnn.pt}}",
-                 f"dataset: {{path: {dataset}, inputs: [images], transforms: [{{cast: float32}}, {{scale: 0.0625}}]}}",
-                 "outputs: {probabilities: {post: softmax}, label: {post: argmax}}",
-                 "fault_tolerance: {rank_timeout: 2s}"]
-        settings = {"batch_size": 16, "shard_size": 64, **settings}
-        job.write_text("\n".join(lines + [f"{key}: {value}" for key, value in settings.items()]) + "\n")
-        return job
+        return write_many_digits(self.folder, records, **settings)
+
+
+def write_many_digits(folder, records, **settings):
+    dataset = folder / f"digits-{records}.h5"
+    if not dataset.exists():
+        with h5py.File(SOURCE / "data/digits.h5") as source, h5py.File(dataset, "w") as target:
+            images = np.resize(source["images"][()], (records, 8, 8))
+            # Not the same record again and again: a mixed-up row must show.
+            images[:, 0, 0] = np.arange(records) % 17
+            images[:, 7, 7] = np.arange(records) // 17 % 17
+            target["images"] = images
+    job = folder / f"many-{records}.yaml"
+    lines = ["job: infer", "name: many", f"model: {{path: {SOURCE}/data/digits_cnn.pt}}",
+             f"dataset: {{path: {dataset}, inputs: [images], transforms: [{{cast: float32}}, {{scale: 0.0625}}]}}",
+             "outputs: {probabilities: {post: softmax}, label: {post: argmax}}",
+             "fault_tolerance: {rank_timeout: 2s}"]
+    settings = {"batch_size": 16, "shard_size": 64, **settings}
+    job.write_text("\n".join(lines + [f"{key}: {value}" for key, value in settings.items()]) + "\n")
+    return job
+
+
+def differences(first, second):
+    """What differs between the results of two runs: outputs, record_status, the shards' ranges and checksums."""
+    found = []
+    with h5py.File(first / "results.h5") as a, h5py.File(second / "results.h5") as b:
+        outputs = [name for name in a if name != "shardmill"]
+        if outputs != [name for name in b if name != "shardmill"]:
+            return ["the names of the outputs"]
+        for name in (*outputs, "shardmill/record_status"):
+            if a[name].dtype != b[name].dtype or a[name][()].tobytes() != b[name][()].tobytes():
+                found.append(name)
+        for column in ("first", "count", "checksum"):
+            if not np.array_equal(a["shardmill/shards"][column], b["shardmill/shards"][column]):
+                found.append(f"shardmill/shards, {column}")
+    return found
 
 
 def journal_lines(run):
     """Payloads of a run's journal, without their checksums."""
     return [line[17:] for line in (run / "journal").read_text().splitlines()]
+
+
+@functools.cache
+def doctor():
+    """What the program says of the machine, by its first words."""
+    done = subprocess.run([PROGRAM, "doctor"], capture_output=True, text=True, timeout=60, check=False)
+    return dict(line[6:].split(maxsplit=1) for line in done.stdout.splitlines() if len(line[6:].split(maxsplit=1)) == 2)
+
+
+def has_ulfm():
+    """Without it a rank's death ends the mpirun, and the run is resumed."""
+    return "with fault tolerance" in doctor()["MPI"]
+
+
+def needs_ulfm(test):
+    @functools.wraps(test)
+    def checked(self):
+        if not has_ulfm():
+            self.skipTest("this MPI has no fault tolerance: a death ends the mpirun")
+        test(self)
+    return checked
+
+
+def wait_for(condition, seconds, what):
+    """The first true value of the condition."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"{what}: not within {seconds} s")
+
+
+def why_no_namespaces():
+    """Why nothing can have a mount namespace of its own here, in which files are hidden from it; or None."""
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0:
+        return "needs mount namespaces (unshare -m), which this user or container may not make"
+    return None
+
+
+def wait_for_commits(run, count, seconds=60):
+    """Until the run's journal tells of so many shards."""
+    journal = run / "journal"
+    wait_for(lambda: journal.exists() and sum(" committed " in line for line in journal.read_text().splitlines()) >= count,
+             seconds, f"{count} shards of {run}")
 
 
 def interop(script, *words):

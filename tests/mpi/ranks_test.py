@@ -7,7 +7,7 @@ import unittest
 
 import h5py
 
-from harness import DIGITS, PROGRAM, SOURCE, ShardmillTest, interop
+from harness import DIGITS, SOURCE, ShardmillTest, has_ulfm, interop
 
 
 class RanksTest(ShardmillTest):
@@ -33,19 +33,10 @@ class RanksTest(ShardmillTest):
 
     def test_mpirun_by_hand(self):
         expected = self.run_job("expected", DIGITS, "-n", 1)
-        mpirun = os.environ.get("SHARDMILL_MPIRUN") or self.mpirun_of_doctor()
-        env = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_btl": "^ofi"}
-        outcome = self.shardmill(program=[mpirun, "--with-ft", "ulfm", "--oversubscribe", "-np", "3", PROGRAM, "run",
-                                          DIGITS, "--run-dir", self.folder / "by-hand"], env=env)
+        outcome = self.by_hand(3, "run", DIGITS, "--run-dir", self.folder / "by-hand")
         self.assertEqual(outcome.code, 0, outcome.stderr)
         self.assertIn("29 of 29 tasks", outcome.stdout)
         self.assert_same_results(expected, self.folder / "by-hand")
-
-    def mpirun_of_doctor(self):
-        for line in self.shardmill("doctor").stdout.splitlines():
-            if line[6:].startswith("mpirun"):
-                return line[6:].split()[1]
-        return self.fail("doctor names no mpirun")
 
     def test_a_killed_rank_changes_nothing(self):
         expected = self.run_job("expected", DIGITS, "-n", 1)
@@ -54,9 +45,12 @@ class RanksTest(ShardmillTest):
             self.assert_same_results(expected, run)
             self.assert_verifies(run)
             summary = json.loads((run / "summary.json").read_text())
-            self.assertEqual(summary["faults"]["total"], 1, point)
             self.assertEqual(summary["fault_tolerance"], 1.0, point)
-            self.assertEqual(summary["incarnations"], 1, point)
+            if has_ulfm():
+                self.assertEqual((summary["faults"]["total"], summary["incarnations"]), (1, 1), point)
+            else:  # the mpirun ends; where it takes its time, the others have done all by then, and nothing was set back
+                self.assertLessEqual(summary["faults"]["total"], 1, point)
+                self.assertGreaterEqual(summary["incarnations"], 2, point)
 
     def test_two_ranks_killed_at_once(self):
         expected = self.run_job("expected", DIGITS, "-n", 1)

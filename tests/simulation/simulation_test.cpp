@@ -54,6 +54,7 @@ TEST(Simulation, TenThousandRanks) {
   Scenario scenario = scenario_of(7, 8);
   scenario.ranks = 10'000;
   scenario.slots = 2;
+  scenario.most_slots = 16;
   scenario.plan = {800'000, 16};
   scenario.policy = {};
   scenario.policy.shard_timeout = 100;

@@ -39,6 +39,73 @@ TEST(Stop, TakesBackWhatIsOutAndChargesNoAttempt) {
   EXPECT_EQ(resumed.figures().incarnations, 2);
 }
 
+TEST(Stop, LeavesTheShardAtHandForAWhile) {
+  Story story({40, 10});
+  story.start(2);
+  story.ready(0, 2);
+  story.ready(1);
+  story.stop(5);
+  ASSERT_EQ(story.all<Revoke>().size(), 1U);  // what rank 0 holds in advance
+  EXPECT_EQ(story.all<Revoke>()[0].rank, 0);
+  story.tick(4);
+  EXPECT_TRUE(story.all<Revoke>().empty());
+  story.finish(1, 2);
+  EXPECT_EQ(story.granted(), "");
+  story.tick(2);
+  EXPECT_EQ(story.all<Revoke>().size(), 2U);  // the patience is over, and rank 0 has not said a word
+  story.tick(1);
+  EXPECT_TRUE(story.all<Revoke>().empty());
+}
+
+TEST(Stop, ASecondOneMayShortenThePatienceButNotLengthenIt) {
+  Story story({40, 10});
+  story.start(1);
+  story.ready(0);
+  story.stop(5);
+  story.stop(50);
+  story.tick(6);
+  EXPECT_EQ(story.all<Revoke>().size(), 1U);
+}
+
+TEST(Deadline, StartsNoShardThatWouldEndTooLate) {
+  Policy policy;
+  policy.deadline = 100 + 10;  // the story begins at 100
+  Story story({100, 10}, policy);
+  story.start(1);
+  story.ready(0, 2);
+  EXPECT_EQ(story.granted(), "0>0 1>0");
+  story.tick(7);
+  EXPECT_FALSE(story.end());
+  story.finish(0, 0);  // in a second
+  EXPECT_EQ(story.granted(), "2>0");
+  story.tick(0.5);
+  EXPECT_TRUE(story.all<Revoke>().empty());
+  story.tick(1);  // 1.5 s are left, and a shard may take two
+  ASSERT_EQ(story.all<Revoke>().size(), 1U);
+  EXPECT_EQ(story.all<Revoke>()[0].shard, 2);
+  story.give_back(0, 2);
+  story.finish(0, 1);
+  ASSERT_TRUE(story.end());
+  EXPECT_EQ(story.end()->outcome, ExitCode::preempted);
+  EXPECT_EQ(story.end()->message, "the walltime is nearly over");
+  EXPECT_EQ(story.figures().tasks_completed, 2);
+  EXPECT_EQ(story.figures().attempts_lost, 0);
+}
+
+TEST(Deadline, TakesBackWhatIsStillOut) {
+  Policy policy;
+  policy.deadline = 100 + 3;
+  Story story({100, 10}, policy);
+  story.start(1);
+  story.ready(0);
+  story.tick(2);
+  EXPECT_TRUE(story.all<Revoke>().empty());  // nothing is known of how long a shard takes
+  story.tick(1);
+  EXPECT_EQ(story.all<Revoke>().size(), 1U);
+  story.give_back(0, 0);
+  EXPECT_EQ(story.end()->outcome, ExitCode::preempted);
+}
+
 TEST(Stop, WithNothingOutEndsAtOnce) {
   Story story({40, 10});
   story.start(2);
@@ -84,18 +151,19 @@ TEST(Stop, TheLastCommitMayStillMakeItDone) {
 }
 
 TEST(Returned, OfItsOwnWillGoesToAnotherIfTheRankWantsNoMore) {
-  Story story({20, 10});
+  Story story({40, 10});
   story.start(2);
   story.ready(0, 2);
-  story.ready(1);
   story.ready(0, 0);
   story.give_back(0, 1);
+  EXPECT_EQ(story.granted(), "");
+  story.ready(1);
   EXPECT_EQ(story.granted(), "1>1");
   EXPECT_EQ(story.figures().attempts_lost, 0);
 }
 
 TEST(Replay, GivesTheLedgerThatWroteIt) {
-  Story story({60, 10});
+  Story story({80, 10});
   story.start(4);
   for (Rank rank = 0; rank < 4; ++rank) story.ready(rank, 2);
   story.now += 0.123456789;

@@ -15,8 +15,10 @@ const std::string hostile =
 std::vector<Entry> every_kind() {
   return {
       Opened{1, {1797, 60}, "job", "data", ""},
+      Opened{1, {1797, 60, {2, 3}}, "job", "data", "model"},
       Opened{1, {0, 1}, hostile, hostile, hostile},
-      Started{3, 10'000, 1'700'000'000},
+      Started{3, 10'000, 1'700'000'000, 3},
+      Ahead{96},
       Committed{12, 2, 3, 0xc0ffee00c0ffeeULL, 0.125, {{17, "NaN in 'label'"}, {18, hostile}, {19, ""}}},
       Committed{0, 1, 0, std::numeric_limits<std::uint64_t>::max(), 1.0 / 3.0, {}},
       Committed{0, 1, 0, 0, 1e300, {}},
@@ -25,9 +27,14 @@ std::vector<Entry> every_kind() {
       Advanced{std::numeric_limits<std::int64_t>::max(), 30, {{0, hostile}}},
       AttemptLost{4, 1, 12, true, hostile},
       AttemptLost{4, -1, -1, false, ""},
+      AttemptLost{4, every_rank, 3, true, "cut off"},
+      Begun{3, 12, 64, true},
+      Begun{3, 12, -1, false},
+      Suspected{7},
       RankGone{5, 12.000000001, "signal 9"},
       Ended{ExitCode::preempted, 1e-9, "walltime"},
       Ended{ExitCode::quarantined, 0, hostile},
+      Gathered{3, 12, 1.0 / 3.0},
   };
 }
 

@@ -131,7 +131,7 @@ TEST(Silence, NoProgressForShardTimeoutKillsThoughTheRankSaysThatItLives) {
 TEST(Silence, ARevokedLeaseDoesNotCountAgainstTheNext) {
   Policy policy;
   policy.shard_timeout = 20;
-  Story story({30, 10}, policy);
+  Story story({40, 10}, policy);
   story.start(2);
   story.ready(0, 1);
   story.now += 1;
@@ -139,6 +139,7 @@ TEST(Silence, ARevokedLeaseDoesNotCountAgainstTheNext) {
   story.ready(1, 1);
   story.now += 1;
   story.finish(1, 2);
+  story.finish(1, 3);
   for (int i = 0; i < 18; ++i) {
     story.on(Heartbeat{0});
     story.on(Heartbeat{1});
@@ -172,7 +173,7 @@ TEST(Silence, OfTwoRanksCostsEachShardOneAttempt) {
   EXPECT_EQ(story.coordinator().ledger().trouble(1)->attempts, 1);
 }
 
-// Tells of every batch or record before it begins, as a suspect's lease does, until the poison row ends its rank.
+// Asks before every batch or record, as a rank does with a suspect, until the poison row ends its rank.
 int ranks_killed(Story& story, std::int64_t poison, std::int64_t batch, int ranks) {
   int killed = 0;
   for (Rank rank = 0; rank < ranks; ++rank) {
@@ -182,7 +183,10 @@ int ranks_killed(Story& story, std::int64_t poison, std::int64_t batch, int rank
     for (std::int64_t row = grant->first_row; row < 10;) {
       const bool singly = grant->careful && row / batch == grant->first_row / batch;
       const std::int64_t next = singly ? row + 1 : std::min<std::int64_t>((row / batch + 1) * batch, 10);
-      story.progress(rank, 0, row, row, grant->skip);
+      story.progress(rank, 0, row, row, row > 0 ? grant->skip : std::vector<BadRow>());
+      if (grant->again) {
+        EXPECT_TRUE(story.asks(rank, 0, row));
+      }
       const bool skips = !grant->skip.empty() && grant->skip.front().row == poison;
       if (!skips && row <= poison && poison < next) {
         story.dies(rank);
@@ -239,7 +243,7 @@ TEST(Poison, OnceFoundEndsTheOtherLeaseOfItsShard) {
   story.dies(1);
   ASSERT_EQ(story.granted(), "0>2");
   ASSERT_TRUE(story.grant_of(0)->careful);
-  story.progress(2, 0, 0, 0);
+  ASSERT_TRUE(story.asks(2, 0, 0));
   story.dies(2);
   ASSERT_TRUE(story.entries<AttemptLost>().at(0).skip);
   ASSERT_EQ(story.all<Revoke>().size(), 1U);
@@ -271,10 +275,31 @@ TEST(Poison, IsNotFoundInABatchThatWentAsAWhole) {
   story.ready(1);
   ASSERT_TRUE(story.grant_of(0)->careful);
   EXPECT_EQ(story.grant_of(0)->first_row, 0);
-  story.progress(1, 0, 0, 4);
+  for (std::int64_t row = 0; row <= 4; ++row) {
+    story.progress(1, 0, row, row);
+    ASSERT_TRUE(story.asks(1, 0, row));
+  }
   story.dies(1);
   ASSERT_EQ(story.entries<AttemptLost>().size(), 1U);
   EXPECT_FALSE(story.entries<AttemptLost>()[0].skip);
+}
+
+TEST(Poison, ABatchBeginsOnlyWhenWhatCameBeforeIsDurable) {
+  Story story({12, 12}, policy_of(3, 4));
+  story.start(3);
+  story.ready(0);
+  story.dies(0);
+  story.ready(1);
+  EXPECT_TRUE(story.asks(1, 0, 0));
+  EXPECT_EQ(story.entries<Begun>(), (std::vector<Begun>{{1, 0, 0, false}}));
+  EXPECT_FALSE(story.asks(1, 0, 4));  // computed, not durable
+  story.progress(1, 0, 4, 4);
+  ASSERT_EQ(story.all<Proceed>().size(), 1U);
+  EXPECT_EQ(story.all<Proceed>()[0].row, 4);
+  EXPECT_EQ(story.entries<Begun>(), (std::vector<Begun>{{1, 0, 4, false}}));
+  story.progress(1, 0, 8, 8);
+  story.dies(1);  // between two batches: no record did it
+  EXPECT_TRUE(story.entries<AttemptLost>().empty());
 }
 
 TEST(Poison, WhatIsLeftOfABatchBegunCarefullyGoesCarefullyToo) {

@@ -19,6 +19,17 @@ TEST(Leases, AreDealtInOrderOneEachFirstThenOneAhead) {
   EXPECT_EQ(story.coordinator().state(0), ShardState::leased);
 }
 
+TEST(Leases, APartDealsItsOwnShardsOnly) {
+  Story story({95, 10, {2, 3}});
+  story.start(1);
+  story.ready(0, 9);
+  EXPECT_EQ(story.granted(), "4>0 5>0 6>0");
+  story.finish(0, 4);
+  story.finish(0, 5);
+  story.finish(0, 6);
+  EXPECT_EQ(story.end()->outcome, ExitCode::done);
+}
+
 TEST(Leases, NoRankHoldsMoreThanItsSlots) {
   Story story({100, 10});
   story.start(1);
@@ -36,6 +47,47 @@ TEST(Leases, NoRankHoldsMoreThanItsSlots) {
   EXPECT_EQ(story.granted(), "");
   story.ready(0, 2);
   EXPECT_EQ(story.granted(), "4>0 5>0");
+}
+
+// Others may be about to be ready: what one holds and has not begun, they could not begin.
+TEST(Leases, OfAFewShardsARankHoldsNoMoreThanItsShare) {
+  Story story({80, 10});
+  story.start(4);
+  story.ready(0, 3);
+  EXPECT_EQ(story.granted(), "0>0 1>0");
+  story.ready(1, 3);
+  EXPECT_EQ(story.granted(), "2>1 3>1");
+  story.finish(0, 0);  // of seven that are left
+  EXPECT_EQ(story.granted(), "");
+  story.finish(0, 1);
+  EXPECT_EQ(story.granted(), "4>0");
+  story.dies(3);
+  story.dies(2);
+  story.ready(0, 3);  // three each, now
+  EXPECT_EQ(story.granted(), "5>0 6>0");
+}
+
+TEST(Leases, ARankThatAsksForMoreGetsThemAndTheJournalKnowsIt) {
+  Policy policy;
+  policy.most_slots = 20;
+  Story story({1000, 10}, policy);
+  story.start(2);
+  story.ready(0, 3);
+  EXPECT_TRUE(story.entries<Ahead>().empty());  // as many as any rank may hold
+  story.ready(0, 8);
+  EXPECT_EQ(story.entries<Ahead>(), (std::vector<Ahead>{{8}}));
+  EXPECT_EQ(story.all<Grant>().size(), 5U);
+  EXPECT_TRUE(std::holds_alternative<Record>(story.answer.front()));  // before it is leased
+  story.ready(1, 6);
+  EXPECT_TRUE(story.entries<Ahead>().empty());
+  EXPECT_EQ(story.coordinator().ledger().most_leased(), 16);
+  story.ready(1, 1000);
+  EXPECT_EQ(story.entries<Ahead>(), (std::vector<Ahead>{{20}}));
+  EXPECT_EQ(story.all<Grant>().size(), 14U);
+  EXPECT_TRUE(story.replayed() == story.coordinator().ledger());
+  Story next({1000, 10}, policy, story.journal());
+  next.start(2);
+  EXPECT_EQ(next.coordinator().ledger().most_leased(), 6);
 }
 
 TEST(Leases, EndWhenAllIsDone) {
@@ -83,7 +135,7 @@ TEST(Leases, AnswersUnderAnotherAttemptNumberAreIgnored) {
   Story story(four_shards);
   story.start(2);
   story.ready(0);
-  const int mine = story.attempt(0, 0);
+  const Attempt mine = story.attempt(0, 0);
   story.on(ShardFinished{0, 0, mine + 1, 0, 1.0, {}});
   EXPECT_TRUE(story.answer.empty());
   story.on(ShardFinished{1, 0, mine, 0, 1.0, {}});  // not its lease
@@ -190,6 +242,22 @@ TEST(Stragglers, AfterTheRevokeProgressAndReturnCountForNothing) {
   story.give_back(1, 1);
   EXPECT_TRUE(story.answer.empty());
   EXPECT_EQ(story.coordinator().state(1), ShardState::done);
+}
+
+TEST(Stragglers, WhoseSecondLeaseIsGivenBackMayBeLeasedTwiceAgain) {
+  Story story({20, 10});
+  story.start(2);
+  story.ready(0);
+  story.ready(1);
+  story.now += 1;
+  story.finish(0, 0);
+  story.tick(5);
+  EXPECT_EQ(story.granted(), "1>0");
+  story.ready(0, 0);
+  story.give_back(0, 1);
+  EXPECT_EQ(story.granted(), "");
+  story.ready(0, 1);
+  EXPECT_EQ(story.granted(), "1>0");
 }
 
 // Found by simulation: the second lease of a shard whose ranks had died meanwhile did not tell of its batches, so that

@@ -21,6 +21,48 @@ TEST(Plan, CutsRecordsIntoEqualShards) {
   EXPECT_EQ((Plan{huge, huge}).shards(), 1);
 }
 
+TEST(Plan, APartHasItsShardsUnderTheirNumbers) {
+  const Plan second{95, 10, {2, 3}};  // of 10 shards: 4, 3 and 3
+  EXPECT_EQ(second.begin(), 4);
+  EXPECT_EQ(second.end(), 7);
+  EXPECT_EQ(second.shards(), 3);
+  EXPECT_EQ(second.own_records(), 30);
+  const Plan third{95, 10, {3, 3}};
+  EXPECT_EQ(third.own_records(), 25);
+  EXPECT_EQ(third.first(9), 90);
+  EXPECT_EQ(third.count(9), 5);
+  EXPECT_EQ((Plan{95, 10, {1, 3}}).own_records(), 40);
+  EXPECT_EQ((Plan{5, 10, {2, 3}}).own_records(), 0);
+}
+
+TEST(Ledger, APartIsDoneWithItsOwnShards) {
+  Ledger ledger({95, 10, {2, 3}}, 4);
+  EXPECT_THROW(ledger.apply(commit(3)), StoreError);
+  EXPECT_THROW(ledger.apply(commit(7)), StoreError);
+  for (const ShardId shard : {4, 5, 6}) ledger.apply(commit(shard));
+  EXPECT_TRUE(ledger.all_done());
+  EXPECT_EQ(ledger.figures().tasks_submitted, 3);
+  EXPECT_EQ(ledger.figures().records, 30);
+  EXPECT_EQ(ledger.figures().records_done, 30);
+}
+
+TEST(Ledger, WhatIsGatheredHasTheTimeThatItTells) {
+  Ledger ledger({20, 10}, 4);
+  ledger.apply(Started{1, 2, 100, 3});
+  ledger.apply(commit(0));
+  ledger.apply(Ended{ExitCode::done, 8, ""});
+  ledger.apply(Started{1, 3, 102, 3});
+  ledger.apply(commit(1));
+  ledger.apply(Ended{ExitCode::done, 4, ""});
+  ledger.apply(Gathered{2, 5, 8});
+  EXPECT_FALSE(ledger.ended());
+  ledger.apply(Ended{ExitCode::done, 0, ""});
+  EXPECT_EQ(ledger.figures().elapsed, 8);
+  EXPECT_EQ(ledger.figures().ranks, 5);
+  EXPECT_EQ(ledger.figures().faults, 0);
+  EXPECT_EQ(ledger.figures().load(), 20.0 / 8);
+}
+
 TEST(Ledger, TheFirstCommitCounts) {
   Ledger ledger({25, 10}, 4);
   ledger.apply(commit(2, {{1, "NaN"}}));

@@ -20,9 +20,16 @@ class Story {
 
   // Each says one thing to the coordinator; `answer` then holds what it wants done.
   void start(int ranks) { keep(coordinator_.start(ranks, 1'700'000'000, now)); }
+  // Of ranks that have seen their coordinator die.
+  void take_over(const std::vector<Rank>& alive) { keep(coordinator_.start(alive, 1'700'000'000, now, true)); }
   void ready(Rank rank, int slots = 1) { on(RankReady{rank, slots}); }
   void progress(Rank rank, ShardId shard, std::int64_t durable, std::int64_t computed, std::vector<BadRow> bad = {}) {
     on(Progressed{rank, shard, attempt(rank, shard), durable, computed, std::move(bad)});
+  }
+  // True if it gets the word.
+  bool asks(Rank rank, ShardId shard, std::int64_t row) {
+    on(BatchAsked{rank, shard, attempt(rank, shard), row});
+    return !all<Proceed>().empty();
   }
   void finish(Rank rank, ShardId shard, std::vector<BadRow> bad = {}) {
     on(ShardFinished{rank, shard, attempt(rank, shard), 0xc0ffee, 1.0, std::move(bad)});
@@ -30,7 +37,7 @@ class Story {
   void fail(Rank rank, ShardId shard) { on(ShardFailed{rank, shard, attempt(rank, shard), "cannot read"}); }
   void give_back(Rank rank, ShardId shard) { on(ShardReturned{rank, shard, attempt(rank, shard)}); }
   void dies(Rank rank) { on(RankDied{rank, "signal 9"}); }
-  void stop() { on(StopAsked{"SIGTERM"}); }
+  void stop(Seconds grace = 0) { on(StopAsked{"SIGTERM", grace}); }
   void tick(Seconds later = 1) {
     now += later;
     on(Tick{});
@@ -72,7 +79,7 @@ class Story {
     }
     return text;
   }
-  int attempt(Rank rank, ShardId shard) const { return attempts_.at({rank, shard}); }
+  Attempt attempt(Rank rank, ShardId shard) const { return attempts_.at({rank, shard}); }
 
   Ledger replayed() const {
     Ledger ledger(plan_, policy_.batch_size);
@@ -97,7 +104,7 @@ class Story {
   Policy policy_;
   std::vector<std::string> journal_;
   Coordinator coordinator_;
-  std::map<std::pair<Rank, ShardId>, int> attempts_;
+  std::map<std::pair<Rank, ShardId>, Attempt> attempts_;
 };
 
 }  // namespace shardmill::coordinator

@@ -1,38 +1,19 @@
 // Makes small HDF5 files for the dataset tests, with HDF5's own C API.
 #pragma once
 
-#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
 
-#include <unistd.h>
-
 #include "job/job.hpp"
 #include "store/hdf5_handle.hpp"
+#include "temp_folder.hpp"
 
 namespace shardmill::dataset::test {
 
-// A folder of its own for a test, gone with it.
-class TempFolder {
- public:
-  TempFolder() {
-    static std::atomic<int> next{0};
-    path_ = std::filesystem::temp_directory_path() /
-            ("shardmill-dataset-" + std::to_string(::getpid()) + "-" + std::to_string(next++));
-    std::filesystem::create_directories(path_);
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
+using shardmill::test::TempFolder;
 
 inline store::Hdf5Handle create_file(const std::filesystem::path& path, hsize_t user_block = 0) {
   const store::Hdf5Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose);

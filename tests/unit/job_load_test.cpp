@@ -40,16 +40,36 @@ fault_tolerance:
   {max_attempts: 5, shard_timeout: 5m, rank_timeout: 500ms, on_bad_record: fail, finite: true, max_restarts: 0,
    batch_timeout: 1m, max_quarantined: 7, spares: 2}
 resources: {ranks: 4, threads_per_rank: 2}
+faults:
+  inject: [{crash_at: "mid-batch:1:2"}, {disk: "write:*:1:short:results"}]
+  expect: {outcome: done, faults: 1, recovered: 1}
+slurm:
+  {partition: gpu, account: proj-1, qos: low, nodes: 3, ranks_per_node: 4, gpus_per_node: 2, time: 12h, stop_before: 2m,
+   max_requeues: 9, modules: [gcc/12, openmpi], setup: ["ulimit -c 0", "export A=\"$$HOME: x\""],
+   extra: ["--constraint=a100|h100"]}
 )";
 
 class Load : public JobTest {};
+
+TEST_F(Load, MaxQuarantinedIsANumberOrAShare) {
+  const auto limit = [this](const std::string& value) {
+    return *load(std::string(minimal_job) + "\nfault_tolerance: {max_quarantined: " + value + "}\n")
+                .fault_tolerance.max_quarantined;
+  };
+  EXPECT_EQ(limit("7").of(1'000'000), 7);
+  EXPECT_EQ(limit("1%").of(700), 7);
+  EXPECT_EQ(limit("0.1%").of(3000), 3);
+  EXPECT_EQ(limit("1%").of(99), 0);
+  EXPECT_EQ(limit("100%").of(99), 99);
+  EXPECT_EQ(limit("0%").of(99), 0);
+}
 
 TEST_F(Load, ReadsEveryKey) {
   const Job job = load(full_job);
   EXPECT_EQ(job.name, "digits-1.0");
   EXPECT_EQ(job.project, folder_);
   EXPECT_EQ(job.model,
-            (Model{folder_ / "data/m.pt", ModelFormat::torchscript, Device::cpu, Precision::bfloat16, true}));
+            (Model{folder_ / "data/m.pt", ModelFormat::torchscript, Device::cpu, Precision::bfloat16, true, {}}));
   EXPECT_EQ(job.dataset.path, folder_ / "data/d.h5");
   ASSERT_EQ(job.dataset.inputs.size(), 3u);
   EXPECT_EQ(job.dataset.inputs[0].name, "images");
@@ -68,20 +88,35 @@ TEST_F(Load, ReadsEveryKey) {
   EXPECT_THAT(job.metrics, ElementsAre(Metric{"accuracy", MetricType::accuracy, "label", "labels", "held_out"},
                                        Metric{"error", MetricType::mean_squared_error, "raw", "y", std::nullopt}));
   EXPECT_EQ(job.output, folder_ / "out/results.h5");
-  EXPECT_EQ(job.fault_tolerance, (FaultTolerance{5, 300, 0.5, 60, OnBadRecord::fail, true, 0, 7, 2}));
+  EXPECT_EQ(job.fault_tolerance, (FaultTolerance{5, 300, 0.5, 60, OnBadRecord::fail, true, 0, RecordLimit{7, {}}, 2}));
+  const Faults faults{{"mid-batch:1:2"}, {"write:*:1:short:results"}, ExitCode::done, 1, 1};
+  EXPECT_EQ(job.faults, faults);
   EXPECT_EQ(job.resources, (Resources{4, 2}));
+  EXPECT_EQ(job.slurm, (Slurm{"gpu",
+                              "proj-1",
+                              "low",
+                              3,
+                              4,
+                              2,
+                              43200,
+                              120,
+                              9,
+                              {"gcc/12", "openmpi"},
+                              {"ulimit -c 0", "export A=\"$HOME: x\""},
+                              {"--constraint=a100|h100"}}));
 }
 
 TEST_F(Load, FillsInDefaults) {
   const Job job = load(minimal_job);
   EXPECT_EQ(job.model,
-            (Model{folder_ / "data/m.pt", ModelFormat::torchscript, Device::automatic, Precision::float32, false}));
+            (Model{folder_ / "data/m.pt", ModelFormat::torchscript, Device::automatic, Precision::float32, false, {}}));
   EXPECT_FALSE(job.dataset.range);
   EXPECT_FALSE(job.shard_size);
   EXPECT_FALSE(job.output);
   EXPECT_TRUE(job.metrics.empty());
   EXPECT_EQ(job.fault_tolerance, FaultTolerance{});
   EXPECT_EQ(job.resources, Resources{});
+  EXPECT_EQ(job.slurm, Slurm{});
 }
 
 TEST_F(Load, TakesTheModelFormatFromTheSuffix) {
@@ -223,8 +258,8 @@ metrics: {accuracy: {output: lable, target: labels}}
 }
 
 TEST_F(Load, SaysWhichKindsThereAre) {
-  EXPECT_EQ(errors("job: train\nepochs: 3\n"),
-            "job.yaml:1:6: job kind 'train' is not available in this version; kinds: infer");
+  EXPECT_EQ(errors("job: shuffle\nport: 3\n"),
+            "job.yaml:1:6: job kind 'shuffle' is not available in this version; kinds: infer, train, serve, sweep");
   EXPECT_THAT(errors(with("job: infer", "job: infre")), HasSubstr("did you mean 'infer'?"));
 }
 

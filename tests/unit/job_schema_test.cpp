@@ -48,6 +48,7 @@ TEST(Schema, HasTheWordsOfTheLoader) {
   EXPECT_EQ(words(keys["model"]["properties"]["format"]), all_names<ModelFormat>());
   EXPECT_EQ(words(keys["model"]["properties"]["device"]), all_names<Device>());
   EXPECT_EQ(words(keys["model"]["properties"]["precision"]), all_names<Precision>());
+  EXPECT_EQ(words(keys["data_path"]), all_names<DataPath>());
   const YAML::Node output = keys["outputs"]["additionalProperties"]["anyOf"][0]["properties"];
   EXPECT_EQ(words(output["post"]), all_names<Post>());
   const YAML::Node metric = keys["metrics"]["anyOf"][0]["additionalProperties"]["properties"];

@@ -125,7 +125,13 @@ TEST_F(ModelSniff, OtherFiles) {
   save(zip({"x/readme.txt"}));
   expect_said(ModelFormat::torchscript, "is a zip archive, but not TorchScript");
   std::filesystem::remove(path_);
+  std::filesystem::create_directory(path_);
   expect_said(ModelFormat::torchscript, "cannot be read");
+}
+
+TEST_F(ModelSniff, AFileThatIsNotThereIsForTheJobToMiss) {
+  std::filesystem::remove(path_);  // load_job says so, unless the job before this one makes the file
+  EXPECT_EQ(found(ModelFormat::torchscript), "");
 }
 
 TEST_F(ModelSniff, CutOffAnywhere) {

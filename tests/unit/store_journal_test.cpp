@@ -34,6 +34,8 @@ TEST(Journal, KeepsWhatIsAppendedAndGoesOnBehindIt) {
   {
     Journal journal(posix_disk(), scratch / "journal");
     EXPECT_EQ(journal.content().payloads, (Lines{entries[0], entries[1], entries[2]}));
+    EXPECT_EQ(journal.take_payloads(), (Lines{entries[0], entries[1], entries[2]}));
+    EXPECT_TRUE(journal.content().payloads.empty());
     journal.append({entries[3], entries[4]});
   }
   const JournalContent content = read_journal(posix_disk(), scratch / "journal");

@@ -91,7 +91,7 @@ TEST(Results, StatusShardsAndQuarantineReadBack) {
   {
     Results results(posix_disk(), scratch / "results.h5", Open::write);
     results.write_status(10, {RecordStatus::done, RecordStatus::quarantined, RecordStatus::done});
-    results.write_shard(1, {10, 10, 0xc0ffee, 2, 3, 0.5});
+    results.write_shards(1, {{10, 10, 0xc0ffee, 2, 3, 0.5}});
     results.write_quarantine(0, 11, "NaN in 'label'");
     results.write_quarantine(1, 20, "");
   }

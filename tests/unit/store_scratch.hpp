@@ -8,38 +8,30 @@
 #include <utility>
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/mount.h>
 
 #include "job/error.hpp"
 #include "store/disk.hpp"
+#include "temp_folder.hpp"
 
 namespace shardmill::store {
 
-class Scratch {
+class Scratch : public test::TempFolder {
  public:
-  Scratch() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "shardmill-store-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
+  Scratch() = default;
   ~Scratch() {
-    if (mounted_) ::umount(path_.c_str());
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    if (mounted_) ::umount(path().c_str());
   }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
 
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
   // A small file system of its own; false where one may not mount.
   bool make_small(const std::string& size) {
-    mounted_ = ::mount("tmpfs", path_.c_str(), "tmpfs", 0, ("size=" + size).c_str()) == 0;
+    mounted_ = ::mount("tmpfs", path().c_str(), "tmpfs", 0, ("size=" + size).c_str()) == 0;
     return mounted_;
   }
 
  private:
-  std::filesystem::path path_;
   bool mounted_ = false;
 };
 
@@ -81,6 +73,10 @@ class FaultyDisk : public Disk {
   void rename(const std::filesystem::path& from, const std::filesystem::path& to) override {
     call("rename " + from.string());
     posix_disk().rename(from, to);
+  }
+  bool link(const std::filesystem::path& from, const std::filesystem::path& to) override {
+    call("rename " + from.string());
+    return posix_disk().link(from, to);
   }
   void remove(const std::filesystem::path& path) override {
     call("remove " + path.string());

@@ -1,0 +1,159 @@
+#include "train/team.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "job/crash_point.hpp"
+#include "train/slices.hpp"
+
+namespace shardmill::train {
+namespace {
+
+constexpr std::int64_t grain = 1024;  // elements
+constexpr double newest = 0.3;        // weight of the last step in a speed
+// Shards are dealt anew for less than this share of the time that the slowest would take otherwise: prefetched batches
+// are worth something, and measured times are not exact.
+constexpr double worth_it = 0.93;
+
+template <typename T>
+comm::Transfer transfer(int peer, const T* data, std::size_t count) {
+  return {peer, const_cast<void*>(static_cast<const void*>(data)), count * sizeof(T)};
+}
+
+}  // namespace
+
+Team::Team(Desk& desk, const comm::Deal& deal, int rank, const job::Train& rules)
+    : desk_(desk),
+      reduction_(rules.reduction),
+      dealing_(rules.dealing),
+      members_(deal.members.begin(), deal.members.end()),
+      shards_(static_cast<std::int64_t>(deal.owner.size())),
+      shares_(deal.members.size()),
+      speeds_(deal.speeds) {
+  const auto found = std::find(members_.begin(), members_.end(), rank);
+  if (found != members_.end()) me_ = static_cast<int>(found - members_.begin());
+  for (std::int64_t shard = 0; shard < shards_; ++shard)
+    shares_[static_cast<std::size_t>(deal.owner[static_cast<std::size_t>(shard)])].push_back(shard);
+}
+
+double Team::sum(const PieceStore& mine, double seconds, std::span<float> total) {
+  const std::vector<Slice> slices = slices_of(static_cast<std::int64_t>(total.size()), members_.size(), grain);
+  const Slice my_slice = slices[static_cast<std::size_t>(me_)];
+  const auto my_size = static_cast<std::size_t>(my_slice.size());
+  std::vector<comm::Transfer> sends;
+  std::vector<comm::Transfer> receives;
+  const std::vector<Piece> pieces = added_up(mine.pieces(), total.size());
+  std::vector<Piece> summands;
+  std::size_t others = 0;
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (static_cast<int>(i) != me_) others += pieces_of(i).size();
+  }
+  received_.resize(others * my_size);
+  float* room = received_.data();
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (static_cast<int>(i) == me_) {
+      for (const Piece& piece : pieces) summands.push_back({piece.subtree, piece.data + my_slice.first});
+      continue;
+    }
+    for (const Piece& piece : pieces) {
+      if (slices[i].size() > 0)
+        sends.push_back(
+            transfer(members_[i], piece.data + slices[i].first, static_cast<std::size_t>(slices[i].size())));
+    }
+    for (const Subtree& subtree : pieces_of(i)) {
+      summands.push_back({subtree, room});
+      if (my_size > 0) receives.push_back(transfer(members_[i], room, my_size));
+      room += my_size;
+    }
+  }
+  desk_.exchange(std::move(sends), std::move(receives));
+  crash_point("train-mid-exchange");
+  const bool by_member = reduction_ == job::Reduction::fast;
+  if (my_size > 0) {
+    add_in_tree_order(summands, by_member ? static_cast<std::int64_t>(summands.size()) : shards_, my_size,
+                      total.data() + my_slice.first);
+  }
+
+  std::vector<double> times(members_.size(), 0);
+  times[static_cast<std::size_t>(me_)] = seconds;
+  sends.clear();
+  receives.clear();
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (static_cast<int>(i) == me_) continue;
+    const int peer = members_[i];
+    sends.push_back(transfer(peer, &times[static_cast<std::size_t>(me_)], 1));
+    receives.push_back(transfer(peer, &times[i], 1));
+    if (my_size > 0) sends.push_back(transfer(peer, total.data() + my_slice.first, my_size));
+    if (slices[i].size() > 0)
+      receives.push_back(transfer(peer, total.data() + slices[i].first, static_cast<std::size_t>(slices[i].size())));
+  }
+  desk_.exchange(std::move(sends), std::move(receives));
+  learn_speeds(times);
+  return std::accumulate(times.begin(), times.end(), 0.0);
+}
+
+// In the fast reduction a member's sum is a leaf of its own: the n-th of those that have any shards.
+std::vector<Subtree> Team::pieces_of(std::size_t member) const {
+  if (reduction_ == job::Reduction::ordered) return largest_subtrees(shares_[member]);
+  if (shares_[member].empty()) return {};
+  std::int64_t leaf = 0;
+  for (std::size_t i = 0; i < member; ++i) leaf += shares_[i].empty() ? 0 : 1;
+  return {{leaf, 1}};
+}
+
+std::vector<Piece> Team::added_up(std::vector<Piece> pieces, std::size_t elements) {
+  if (reduction_ == job::Reduction::ordered || pieces.empty()) return pieces;
+  if (pieces.size() > 1) {
+    local_.assign(pieces.front().data, pieces.front().data + elements);
+    for (std::size_t p = 1; p < pieces.size(); ++p) {
+      for (std::size_t i = 0; i < elements; ++i) local_[i] += pieces[p].data[i];
+    }
+    pieces.front().data = local_.data();
+  }
+  pieces.resize(1);
+  pieces.front().subtree = pieces_of(static_cast<std::size_t>(me_)).front();
+  return pieces;
+}
+
+void Team::gather_bytes(char* all, std::size_t item, std::span<const std::int64_t> ends) {
+  std::vector<comm::Transfer> sends;
+  std::vector<comm::Transfer> receives;
+  const auto part = [&](std::size_t i) {
+    const std::int64_t first = i == 0 ? 0 : ends[i - 1];
+    return std::pair{all + static_cast<std::size_t>(first) * item, static_cast<std::size_t>(ends[i] - first) * item};
+  };
+  const auto [data, bytes] = part(static_cast<std::size_t>(me_));
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (static_cast<int>(i) == me_) continue;
+    const auto [theirs, their_bytes] = part(i);
+    if (bytes > 0) sends.push_back(transfer(members_[i], data, bytes));
+    if (their_bytes > 0) receives.push_back(transfer(members_[i], theirs, their_bytes));
+  }
+  desk_.exchange(std::move(sends), std::move(receives));
+}
+
+void Team::learn_speeds(std::span<const double> seconds) {
+  if (dealing_ == job::Dealing::even) return;  // all stay unknown, and so the same
+  for (std::size_t i = 0; i < speeds_.size(); ++i) {
+    if (shares_[i].empty() || seconds[i] <= 0) continue;
+    const double speed = static_cast<double>(shares_[i].size()) / seconds[i];
+    speeds_[i] = speeds_[i] > 0 ? (1 - newest) * speeds_[i] + newest * speed : speed;
+  }
+}
+
+void Team::deal_again() {
+  Shares better = deal_all(shards_, speeds_);
+  // What a death left is scattered; it is put in order at once.
+  const bool in_order = [&] {
+    std::int64_t next = 0;
+    for (const auto& share : shares_) {
+      for (const std::int64_t shard : share) {
+        if (shard != next++) return false;
+      }
+    }
+    return true;
+  }();
+  if (!in_order || imbalance(better, speeds_) < worth_it * imbalance(shares_, speeds_)) shares_ = std::move(better);
+}
+
+}  // namespace shardmill::train

@@ -1,0 +1,65 @@
+// The ranks that share a step, as one of them sees it, and the sums that they form together.
+//
+// Worker's thread only. Every call that exchanges is collective over the members and throws Interrupted when one of
+// them is lost.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "job/train.hpp"
+#include "train/deal.hpp"
+#include "train/desk.hpp"
+#include "train/sum_tree.hpp"
+
+namespace shardmill::train {
+
+class Team {
+ public:
+  // The members of a deal; this rank may not be among them.
+  Team(Desk& desk, const comm::Deal& deal, int rank, const job::Train& rules);
+
+  bool is_member() const { return me_ >= 0; }
+  int size() const { return static_cast<int>(members_.size()); }
+  int me() const { return me_; }  // index among the members
+  const std::vector<std::int64_t>& my_shards() const { return shares_[static_cast<std::size_t>(me_)]; }
+  const std::vector<double>& speeds() const { return speeds_; }
+
+  // The sum over all logical shards' contributions, of `total.size()` floats each, in tree order, on every member.
+  // `mine` holds those of my_shards(). seconds: what they took, from which the speeds of all are kept up to date;
+  // returns those of all members together.
+  // Method: each member owns a slice of the vector, is sent the others' pieces of it, adds them, and sends the sum to
+  // all: an all-reduce by reduce-scatter and all-gather whose order of addition is fixed. Reduction::fast: each member
+  // first adds what it holds, so that it sends one vector where the deal leaves it several pieces; the bits then depend
+  // on the deal.
+  double sum(const PieceStore& mine, double seconds, std::span<float> total);
+
+  // Each member's part of `all`, in order, to every member. parts: their ends, as elements of T.
+  template <typename T>
+  void gather(std::vector<T>& all, std::span<const std::int64_t> ends) {
+    gather_bytes(reinterpret_cast<char*>(all.data()), sizeof(T), ends);
+  }
+
+  // Deals the shards of the next step anew if the members' speeds call for it: the same on all members.
+  void deal_again();
+
+ private:
+  std::vector<Piece> added_up(std::vector<Piece> pieces, std::size_t elements);
+  std::vector<Subtree> pieces_of(std::size_t member) const;
+  void gather_bytes(char* all, std::size_t item, std::span<const std::int64_t> ends);
+  void learn_speeds(std::span<const double> seconds);
+
+  Desk& desk_;
+  job::Reduction reduction_;
+  job::Dealing dealing_;
+  std::vector<int> members_;
+  int me_ = -1;
+  std::int64_t shards_;
+  Shares shares_;
+  std::vector<double> speeds_;  // logical shards a second; 0: not known
+  std::vector<float> received_;
+  std::vector<float> local_;
+};
+
+}  // namespace shardmill::train
