@@ -83,23 +83,26 @@ class Outcome:
 
 
 class ShardmillTest(unittest.TestCase):
+    patience = 60  # seconds that a command may take
+    rank_timeout = "2s"  # of the jobs that are written here
+
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="shardmill-test-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
 
-    def shardmill(self, *words, env=None, timeout=60, program=PROGRAM, cwd=None):
+    def shardmill(self, *words, env=None, timeout=None, program=PROGRAM, cwd=None):
         """Runs a command to its end; a hang is a failure that leaves nothing behind."""
         began = time.monotonic()
         words = program if isinstance(program, list) else [program, *words]
         process = start(*words, cwd=cwd or self.folder, env=env)
         try:
-            stdout, stderr = process.communicate(timeout=timeout)
+            stdout, stderr = process.communicate(timeout=timeout or self.patience)
         except subprocess.TimeoutExpired:
             kill_all(process)
-            self.fail(f"hung for {timeout} s: {' '.join(map(str, words))}")
+            self.fail(f"hung for {timeout or self.patience} s: {' '.join(map(str, words))}")
         return Outcome(process.returncode, stdout, stderr, time.monotonic() - began)
 
-    def run_job(self, name, job, *words, code=0, env=None, timeout=60):
+    def run_job(self, name, job, *words, code=0, env=None, timeout=None):
         """`run` into self.folder/name; its run folder."""
         outcome = self.shardmill("run", job, "--run-dir", self.folder / name, *words, env=env, timeout=timeout)
         self.assertEqual(outcome.code, code, f"{outcome.stdout}\n{outcome.stderr}")
@@ -138,10 +141,10 @@ class ShardmillTest(unittest.TestCase):
 
     def many_digits(self, records, **settings):
         """A job over the digits repeated to `records`, for runs long enough to be disturbed."""
-        return write_many_digits(self.folder, records, **settings)
+        return write_many_digits(self.folder, records, self.rank_timeout, **settings)
 
 
-def write_many_digits(folder, records, **settings):
+def write_many_digits(folder, records, rank_timeout="2s", **settings):
     dataset = folder / f"digits-{records}.h5"
     if not dataset.exists():
         with h5py.File(SOURCE / "data/digits.h5") as source, h5py.File(dataset, "w") as target:
@@ -154,7 +157,7 @@ def write_many_digits(folder, records, **settings):
     lines = ["job: infer", "name: many", f"model: {{path: {SOURCE}/data/digits_cnn.pt}}",
              f"dataset: {{path: {dataset}, inputs: [images], transforms: [{{cast: float32}}, {{scale: 0.0625}}]}}",
              "outputs: {probabilities: {post: softmax}, label: {post: argmax}}",
-             "fault_tolerance: {rank_timeout: 2s}"]
+             f"fault_tolerance: {{rank_timeout: {rank_timeout}}}"]
     settings = {"batch_size": 16, "shard_size": 64, **settings}
     job.write_text("\n".join(lines + [f"{key}: {value}" for key, value in settings.items()]) + "\n")
     return job

@@ -48,7 +48,7 @@ class TrainingTest(ShardmillTest):
                     "optimizer": "{type: adamw, learning_rate: 0.003, weight_decay: 0.05}",
                     "schedule": "{type: cosine, warmup_steps: 4}", "clip_grad_norm": 1.0}
         sections = {"evaluation": "{every_steps: 10}", "checkpoints": "{every_steps: 6, keep: 2}",
-                    "fault_tolerance": "{rank_timeout: 2s}"}
+                    "fault_tolerance": f"{{rank_timeout: {self.rank_timeout}}}"}
         if network == "gpt":
             data = self.folder / "tokens.h5"
             text = (SOURCE / "LICENSE").read_bytes()

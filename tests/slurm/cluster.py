@@ -1,7 +1,9 @@
 """A Slurm cluster of three nodes on this machine, from real daemons, for one test run.
 
 munged, slurmctld and one slurmd a node run in a temporary folder on loopback, under pids that are kept in files there.
-Nothing outside of the folder is touched, so it runs beside an installed Slurm.
+Nothing outside of the folder is touched, so it runs beside an installed Slurm. A machine that is too busy to answer for
+a while is not a lost node: Slurm's own limits are far above what any test takes, and the tests say themselves which node
+is lost and when.
 """
 import os
 import pathlib
@@ -23,7 +25,7 @@ ClusterName=test
 SlurmctldHost=localhost
 SlurmctldPort={controller_port}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=5
+AuthInfo=socket={folder}/munge.socket,cred_expire={requeue_delay}
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={folder}/state
@@ -46,12 +48,12 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0,sched_min_interval=0
 JobRequeue=1
 ReturnToService=2
-SlurmdTimeout=5
-SlurmctldTimeout=30
+SlurmdTimeout=600
+SlurmctldTimeout=600
 KillWait=5
-MessageTimeout=5
-BatchStartTimeout=2
-TCPTimeout=2
+MessageTimeout=100
+BatchStartTimeout=100
+TCPTimeout=30
 MinJobAge=600
 SlurmdParameters=config_overrides
 PropagateResourceLimits=NONE
@@ -101,7 +103,9 @@ def is_running(pid, name):
 
 
 class Cluster:
-    def __init__(self):
+    def __init__(self, requeue_delay):
+        """requeue_delay in seconds: so long does Slurm let a job wait that was queued again, and a step take to start."""
+        self.requeue_delay = requeue_delay
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="shardmill-slurm-"))
         self.environment = {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf")}
         for name in [name for name in self.environment if name.startswith("SLURM_JOB")]:
@@ -111,7 +115,8 @@ class Cluster:
         """private: a folder of which n2 and n3 have one of their own, an empty one, under its name."""
         (self.folder / "state").mkdir()
         port = free_ports(1 + len(NODES))
-        text = CONFIGURATION.format(folder=self.folder, controller_port=port, node_ports=f"{port + 1}-{port + 3}")
+        text = CONFIGURATION.format(folder=self.folder, controller_port=port, node_ports=f"{port + 1}-{port + 3}",
+                                    requeue_delay=self.requeue_delay)
         (self.folder / "slurm.conf").write_text(text)
         # So many GPUs as batch scripts ask for; there is no device behind them.
         for number in range(4):
@@ -127,11 +132,11 @@ class Cluster:
         for node in NODES:
             apart = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs none {private}; exec "$@"', "sh"]
             self.run(*(apart if private and node != "n1" else []), find("slurmd"), "-N", node)
-        wait_for(lambda: self.idle_nodes() == 3, 20, "three idle nodes")
+        wait_for(lambda: self.idle_nodes() == 3, 120, "three idle nodes")
 
     def run(self, *words, check=True, **options):
         done = subprocess.run([str(word) for word in words], env=self.environment, capture_output=True, text=True,
-                              timeout=30, check=False, **options)
+                              timeout=120, check=False, **options)
         if check and done.returncode != 0:
             raise AssertionError(f"{' '.join(map(str, words))}: exit code {done.returncode}\n{done.stderr}")
         return done.stdout.strip()
@@ -147,14 +152,21 @@ class Cluster:
         text = self.run("scontrol", "-o", "show", "job", number, check=False)
         return dict(word.split("=", 1) for word in text.split() if "=" in word)
 
-    def wait_state(self, number, *states, seconds=60):
+    def wait_state(self, number, *states, seconds=300):
         def reached():
             job = self.job(number)
-            return job if job.get("JobState") in states else None
+            if job.get("JobState") in states:
+                return job
+            time.sleep(0.2)  # what asks too often slows down what it waits for
+            return None
         try:
             return wait_for(reached, seconds, f"job {number}: {' or '.join(states)}")
         except AssertionError as error:
             raise AssertionError(f"{error}; it is {self.job(number).get('JobState')}") from None
+
+    def log_end(self, lines=40):
+        """The last lines of the controller's log, for messages."""
+        return "".join(open(self.folder / "slurmctld.log", encoding="utf-8").readlines()[-lines:])
 
     def stop(self):
         """All at once: one after the other they wait for each other."""

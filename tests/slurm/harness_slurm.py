@@ -12,6 +12,9 @@ from training import TrainingTest  # noqa: E402
 
 
 class SlurmTest(TrainingTest):
+    rank_timeout = "60s"  # daemons and ranks of three nodes share this machine: one that has to wait is not lost
+    patience = 180
+    requeue_delay = 120  # Slurm's own
     private_folders = False  # n2 and n3 do not see what is in self.folder
 
     def setUp(self):
@@ -19,7 +22,7 @@ class SlurmTest(TrainingTest):
         if reason:
             self.skipTest(reason)
         super().setUp()
-        self.cluster = Cluster()
+        self.cluster = Cluster(self.requeue_delay)
         self.addCleanup(self.cluster.stop)
         self.cluster.start(private=self.folder if self.private_folders else None)
         self.cluster.environment["SHARDMILL"] = str(PROGRAM)
@@ -34,14 +37,14 @@ class SlurmTest(TrainingTest):
             del self.cluster.environment[key]
         return number, run
 
-    def completed(self, number, run, seconds=90):
+    def completed(self, number, run, seconds=300):
         """Waits for a job that ends as it should; what Slurm says about it."""
         try:
             job = self.cluster.wait_state(number, "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL",
                                           seconds=seconds)
             self.assertEqual(job["JobState"], "COMPLETED")
         except AssertionError as error:
-            self.fail(f"{error}\n{self.said(run)}")
+            self.fail(f"{error}\n{self.said(run)}\n{self.cluster.log_end()}")
         return job
 
     def said(self, run):
@@ -72,7 +75,7 @@ def entries(run, kind):
     return found
 
 
-def wait_for_entries(run, kind, count, seconds=40):
+def wait_for_entries(run, kind, count, seconds=120):
     def reached():
         try:
             return len(entries(run, kind)) >= count

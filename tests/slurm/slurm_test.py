@@ -27,7 +27,7 @@ class Undisturbed(SlurmTest):
         # The nodes say that they have GPUs, and have none; the ranks find cores.
         number, run = self.sbatch("cluster", DIGITS, options=("--cpus-per-task=1",), script="shardmill-gpu.sbatch")
         job = self.completed(number, run)
-        self.assertEqual((job["NumNodes"], job["TresPerNode"]), ("2", "gres:gpu:4"))
+        self.assertEqual((job["NumNodes"], job["TresPerNode"], job["Restarts"]), ("2", "gres:gpu:4", "0"))
         self.assertIn("digits: 8 ranks on 2 nodes", self.said(run))
         self.assert_same_results(calm, run)
 
@@ -41,6 +41,7 @@ class Undisturbed(SlurmTest):
 
 class Disturbed(SlurmTest):
     """A long enough run on two nodes, with something happening to it."""
+    requeue_delay = 15  # some tests wait for it
 
     def begin(self, *, env=None, options=()):
         job = self.many_digits(RECORDS, shard_size=1024)
@@ -128,7 +129,7 @@ class Disturbed(SlurmTest):
                                  "--set", "slurm.extra=['--signal=B:USR1@1']")
         self.assertEqual(outcome.code, 0, outcome.stderr)
         number, run = (self.folder / "cluster/slurm/job").read_text().strip(), self.folder / "cluster"
-        state = self.completed(number, run, seconds=150)
+        state = self.completed(number, run)
         ends = entries(run, "ended")
         self.assertGreaterEqual(len(ends), 2)
         self.assertEqual(int(state["Restarts"]), len(ends) - 1)
@@ -166,6 +167,8 @@ class PrivateFolders(SlurmTest):
 
 
 class TrainingDisturbed(SlurmTest):
+    requeue_delay = 15  # some tests wait for it
+
     def test_training_outlives_a_rank(self):
         job = self.train_job()
         calm = self.run_job("calm", job, "-n", "1")
