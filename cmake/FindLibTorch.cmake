@@ -51,7 +51,7 @@ if(SHARDMILL_WITH_CUDA AND NOT TARGET LibTorch::cuda)
   find_library(CUDA_RUNTIME_LIBRARY NAMES cudart libcudart.so.13 libcudart.so.12 NAMES_PER_DIR
     HINTS ${_cuda_hints} $ENV{CUDA_HOME} /usr/local/cuda PATH_SUFFIXES lib lib64 REQUIRED)
   add_library(LibTorch::cuda INTERFACE IMPORTED)
-  target_include_directories(LibTorch::headers SYSTEM INTERFACE ${CUDA_RUNTIME_INCLUDE_DIR})
+  target_include_directories(LibTorch::cuda SYSTEM INTERFACE ${CUDA_RUNTIME_INCLUDE_DIR})
   # torch_cuda registers itself when it is loaded, and nothing names a symbol of it.
   target_link_libraries(LibTorch::cuda INTERFACE LibTorch::cpu
     "-Wl,--no-as-needed" ${LibTorch_CUDA} "-Wl,--as-needed" ${LibTorch_C10_CUDA} ${CUDA_RUNTIME_LIBRARY})

@@ -11,7 +11,7 @@
 #include <span>
 #include <vector>
 
-#include "comm/collectives.hpp"
+#include "comm/transfer.hpp"
 #include "comm/world.hpp"
 
 namespace shardmill::comm {

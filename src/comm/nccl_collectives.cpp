@@ -1,87 +1,81 @@
-#include "comm/collectives.hpp"
+#include "comm/nccl_collectives.hpp"
+
 #include "job/error.hpp"
 
 #ifdef SHARDMILL_WITH_CUDA
 
-#include <string>
+#include <algorithm>
+#include <cstdlib>
+#include <future>
 #include <thread>
+#include <utility>
 
 #include <cuda_runtime_api.h>
 #include <nccl.h>
 
-#include "comm/mpi_error.hpp"
 #include "comm/nccl_info.hpp"
 
 namespace shardmill::comm {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::microseconds nap{50};
+constexpr std::chrono::microseconds nap{20};
+constexpr std::chrono::seconds abort_patience{10};  // aborting can hang by itself (nvidia/nccl#863, #1013)
+
+static_assert(sizeof(ncclUniqueId) == sizeof(NcclId));
 
 void check_cuda(cudaError_t code, const char* what) {
   if (code != cudaSuccess) throw RankLost(std::string("CUDA: ") + what + ": " + cudaGetErrorString(code));
 }
 
-ncclDataType_t nccl_type(DType dtype) {
-  switch (dtype) {
-    case DType::float16:
-      return ncclFloat16;
-    case DType::bfloat16:
-      return ncclBfloat16;
-    case DType::float32:
-      return ncclFloat32;
-    case DType::float64:
-      return ncclFloat64;
-    case DType::int32:
-      return ncclInt32;
-    case DType::int64:
-      return ncclInt64;
-    default:
-      throw RankLost("NCCL cannot sum " + std::string(name_of(dtype)) + "; use float32");
-  }
-}
-
 class NcclCollectives : public Collectives {
  public:
-  NcclCollectives(World& world, int device, std::chrono::milliseconds deadline) : deadline_(deadline) {
-    check_cuda(cudaSetDevice(device), "choosing the GPU");
+  explicit NcclCollectives(NcclGroup group) : group_(std::move(group)) {
+    check_cuda(cudaSetDevice(group_.device), "choosing the GPU");
     check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
     ncclUniqueId id;
-    if (world.rank() == 0 && ncclGetUniqueId(&id) != ncclSuccess)
-      throw RankLost("NCCL: cannot make a communicator's id");
-    check_mpi(MPI_Bcast(&id, sizeof id, MPI_BYTE, 0, MPI_COMM_WORLD), "broadcasting NCCL's id");
+    std::copy(group_.id.begin(), group_.id.end(), id.internal);
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
-    settle(ncclCommInitRankConfig(&comm_, world.size(), id, world.rank(), &config), "coming together");
+    const auto size = static_cast<int>(group_.ranks.size());
+    settle(ncclCommInitRankConfig(&comm_, size, id, group_.me, &config), "coming together");
   }
   ~NcclCollectives() override {
-    if (comm_ != nullptr) ncclCommAbort(comm_);
+    // No call is under way, and the others may be gone: nothing is flushed, nobody waited for.
+    if (comm_ != nullptr) abort();
     if (stream_ != nullptr) cudaStreamDestroy(stream_);
   }
   NcclCollectives(const NcclCollectives&) = delete;
   NcclCollectives& operator=(const NcclCollectives&) = delete;
 
-  void broadcast(void* data, std::size_t bytes, int root) override {
-    finish(ncclBroadcast(data, data, bytes, ncclUint8, root, comm_, stream_), "broadcast");
-  }
-  void all_reduce_sum(void* data, std::size_t count, DType dtype) override {
-    finish(ncclAllReduce(data, data, count, nccl_type(dtype), ncclSum, comm_, stream_), "all-reduce");
-  }
-  void all_gather(const void* mine, std::size_t bytes, void* all) override {
-    finish(ncclAllGather(mine, all, bytes, ncclUint8, comm_, stream_), "all-gather");
-  }
+  std::string name() const override { return "NCCL " + nccl_info().loaded_version; }
+
   void exchange(std::span<const Transfer> sends, std::span<const Transfer> receives) override {
+    if (sends.empty() && receives.empty()) return;
+    ready();
     ncclGroupStart();
-    for (const Transfer& send : sends) ncclSend(send.data, send.bytes, ncclUint8, send.peer, comm_, stream_);
+    for (const Transfer& send : sends) ncclSend(send.data, send.bytes, ncclUint8, index_of(send.peer), comm_, stream_);
     for (const Transfer& receive : receives)
-      ncclRecv(receive.data, receive.bytes, ncclUint8, receive.peer, comm_, stream_);
+      ncclRecv(receive.data, receive.bytes, ncclUint8, index_of(receive.peer), comm_, stream_);
     finish(ncclGroupEnd(), "exchange");
   }
+  void all_reduce_sum(float* data, std::size_t count) override {
+    ready();
+    finish(ncclAllReduce(data, data, count, ncclFloat32, ncclSum, comm_, stream_), "all-reduce");
+  }
+  bool can_reduce() const override { return true; }
 
  private:
+  int index_of(int rank) const {
+    const auto found = std::find(group_.ranks.begin(), group_.ranks.end(), rank);
+    SHARDMILL_CHECK(found != group_.ranks.end(), "a transfer with a rank outside of the group");
+    return static_cast<int>(found - group_.ranks.begin());
+  }
+  // What other streams are doing to the buffers is done.
+  void ready() { check_cuda(cudaDeviceSynchronize(), "computing"); }
   // Waits until the call has been taken up, then until the GPU has carried it out.
   void finish(ncclResult_t result, const char* what) {
-    const Clock::time_point end = Clock::now() + deadline_;
+    const Clock::time_point end = Clock::now() + group_.deadline;
     settle(result, what);
     for (;;) {
       const cudaError_t state = cudaStreamQuery(stream_);
@@ -91,7 +85,7 @@ class NcclCollectives : public Collectives {
     }
   }
   void settle(ncclResult_t result, const char* what) {
-    const Clock::time_point end = Clock::now() + deadline_;
+    const Clock::time_point end = Clock::now() + group_.deadline;
     while (result == ncclInProgress) result = check_async(what, end);
     if (result != ncclSuccess) fail(what, ncclGetErrorString(result));
   }
@@ -99,31 +93,56 @@ class NcclCollectives : public Collectives {
     ncclResult_t state = ncclSuccess;
     ncclCommGetAsyncError(comm_, &state);
     if (state != ncclSuccess && state != ncclInProgress) fail(what, ncclGetErrorString(state));
+    if (group_.is_lost()) fail(what, "a rank is lost");
     if (Clock::now() > end) fail(what, "a rank did not take part in time");
     std::this_thread::sleep_for(nap);
     return state;
   }
   [[noreturn]] void fail(const std::string& what, const std::string& why) {
-    // Aborting can hang by itself (nvidia/nccl#863), so it is tried on the side and never waited for.
-    std::thread([comm = comm_] { ncclCommAbort(comm); }).detach();
-    comm_ = nullptr;
+    abort();
     throw RankLost("NCCL: " + what + ": " + why);
   }
+  void abort() {
+    std::packaged_task<void()> task([comm = std::exchange(comm_, nullptr), device = group_.device] {
+      cudaSetDevice(device);
+      ncclCommAbort(comm);
+    });
+    std::future<void> done = task.get_future();
+    std::thread(std::move(task)).detach();
+    if (done.wait_for(abort_patience) != std::future_status::ready) group_.on_stuck();
+  }
 
-  std::chrono::milliseconds deadline_;
+  NcclGroup group_;
   ncclComm_t comm_ = nullptr;
   cudaStream_t stream_ = nullptr;
 };
 
 }  // namespace
 
-std::unique_ptr<Collectives> make_nccl_collectives(World& world, int device, std::chrono::milliseconds deadline) {
+std::string nccl_place(int device) {
   const NcclInfo info = nccl_info();
-  if (info.compiled_version != info.loaded_version) {
-    throw RankLost("NCCL " + info.loaded_version + " is loaded, but " + info.compiled_version +
-                   " was compiled against; put LibTorch's own libnccl.so.2 first in LD_LIBRARY_PATH");
-  }
-  return std::make_unique<NcclCollectives>(world, device, deadline);
+  char bus[32] = {};
+  if (info.compiled_version != info.loaded_version || cudaDeviceGetPCIBusId(bus, sizeof bus, device) != cudaSuccess)
+    return {};
+  cudaDeviceProp properties;
+  if (cudaGetDeviceProperties(&properties, device) != cudaSuccess) return {};
+  // The bus is of the host, and the host is what NCCL_HOSTID says, if it is set.
+  const char* host = std::getenv("NCCL_HOSTID");
+  return std::string(host == nullptr ? "" : host) + "/" + bus + "/" +
+         std::string(properties.uuid.bytes, sizeof properties.uuid.bytes);
+}
+
+NcclId make_nccl_id() {
+  ncclUniqueId made;
+  if (const ncclResult_t result = ncclGetUniqueId(&made); result != ncclSuccess)
+    throw RankLost(std::string("NCCL: making a communicator's id: ") + ncclGetErrorString(result));
+  NcclId id;
+  std::copy(std::begin(made.internal), std::end(made.internal), id.begin());
+  return id;
+}
+
+std::unique_ptr<Collectives> make_nccl_collectives(NcclGroup group) {
+  return std::make_unique<NcclCollectives>(std::move(group));
 }
 
 }  // namespace shardmill::comm
@@ -132,7 +151,9 @@ std::unique_ptr<Collectives> make_nccl_collectives(World& world, int device, std
 
 namespace shardmill::comm {
 
-std::unique_ptr<Collectives> make_nccl_collectives(World&, int, std::chrono::milliseconds) {
+std::string nccl_place(int) { return {}; }
+NcclId make_nccl_id() { throw RankLost("this build has no NCCL; configure with -DSHARDMILL_CUDA=ON"); }
+std::unique_ptr<Collectives> make_nccl_collectives(NcclGroup) {
   throw RankLost("this build has no NCCL; configure with -DSHARDMILL_CUDA=ON");
 }
 

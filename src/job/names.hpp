@@ -151,6 +151,14 @@ struct Names<Dealing> {
   }};
 };
 template <>
+struct Names<Exchange> {
+  static constexpr std::array<std::pair<std::string_view, Exchange>, 3> all{{
+      {"auto", Exchange::automatic},
+      {"nccl", Exchange::nccl},
+      {"mpi", Exchange::mpi},
+  }};
+};
+template <>
 struct Names<SearchMethod> {
   static constexpr std::array<std::pair<std::string_view, SearchMethod>, 2> all{
       {{"grid", SearchMethod::grid}, {"random", SearchMethod::random}}};

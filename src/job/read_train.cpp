@@ -175,6 +175,7 @@ void read_training(const Node& node, const Path& path, Context& context, Train& 
     read_skip_outliers(*value, reader.path("skip_outliers"), context, train.skip_outliers.emplace());
   reader.read("reduction", train.reduction);
   reader.read("dealing", train.dealing);
+  reader.read("exchange", train.exchange);
   if (std::string file; reader.read("init_from", file)) train.init_from = file;
   reader.finish();
 }

@@ -122,6 +122,7 @@ void write_train(std::ostream& out, const Train& train) {
     out << "  skip_outliers: {z_score: " << to_text(skip->z_score) << ", window: " << skip->window << "}\n";
   out << "  reduction: " << name_of(train.reduction) << "\n";
   out << "  dealing: " << name_of(train.dealing) << "\n";
+  out << "  exchange: " << name_of(train.exchange) << "\n";
   if (train.init_from) out << "  init_from: " << quoted(train.init_from->string()) << "\n";
   write_evaluation(out, train.evaluation);
   const Checkpoints& checkpoints = train.checkpoints;

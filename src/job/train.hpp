@@ -15,6 +15,7 @@ enum class OptimizerType { sgd, adam, adamw };
 enum class ScheduleType { constant, step, cosine, linear, one_cycle };
 enum class Reduction { ordered, fast };
 enum class Dealing { by_speed, even };
+enum class Exchange { automatic, nccl, mpi };
 enum class EvaluationMetric { loss, accuracy, top_5, mean_absolute_error, mean_squared_error, perplexity };
 
 // Else lower values are.
@@ -128,6 +129,7 @@ struct Train {
   std::optional<SkipOutliers> skip_outliers;
   Reduction reduction = Reduction::ordered;
   Dealing dealing = Dealing::by_speed;             // of a step's logical shards to the ranks
+  Exchange exchange = Exchange::automatic;         // what carries the gradients
   std::optional<std::filesystem::path> init_from;  // a checkpoint or a safetensors file
   Evaluation evaluation;
   Checkpoints checkpoints;

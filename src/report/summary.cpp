@@ -54,6 +54,7 @@ std::string to_json(const Summary& s, std::string_view state) {
   json["ranks"] = {{"started", s.ranks}, {"alive_at_end", s.ranks_alive}, {"over_mpi", s.ranks_fed}};
   if (!s.rehearsal.empty()) json["rehearsal"] = s.rehearsal;
   json["device"] = s.device;
+  if (!s.exchange.empty()) json["exchange"] = s.exchange;
   json["versions"] = s.versions;
   json["metrics"] = nlohmann::ordered_json::object();
   for (const auto& [name, value] : s.metrics)
@@ -77,7 +78,8 @@ std::string to_table(const Summary& s, std::string_view state) {
   line("fault tolerance", number_text("%.3f", s.fault_tolerance),
        with_commas(s.faults_recovered) + " of " + with_commas(s.faults) + " faults recovered");
   line("ranks", std::to_string(s.ranks),
-       s.device.empty() ? "" : std::to_string(s.ranks_alive) + " alive at the end, on " + s.device);
+       s.device.empty() ? "" : std::to_string(s.ranks_alive) + " alive at the end, on " + s.device +
+                                (s.exchange.empty() ? "" : ", gradients over " + s.exchange));
   if (s.ranks_fed > 0) {
     line("over MPI", std::to_string(s.ranks_fed), "ranks do not use the files: records and results are sent");
   }

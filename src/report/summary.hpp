@@ -58,6 +58,7 @@ struct Summary {
   int ranks_alive = 0;
   int ranks_fed = 0;  // records and results go over MPI: they do not see the run's files
   std::string device;
+  std::string exchange;  // what carried the gradients; empty: nothing had to
   std::string versions;
   std::vector<std::pair<std::string, double>> metrics;
   std::string rehearsal;  // how a rehearsal went; "" if it was none

@@ -40,6 +40,11 @@ void Desk::throw_if_interrupted() const {
   if (interrupted_) throw Interrupted{};
 }
 
+void Desk::set_waiting(bool waiting) {
+  const std::lock_guard lock(mutex_);
+  waiting_ = waiting;
+}
+
 void Desk::post(Task task) {
   const std::lock_guard lock(mutex_);
   tasks_.push_back(std::move(task));

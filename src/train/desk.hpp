@@ -14,8 +14,8 @@
 #include <variant>
 #include <vector>
 
-#include "comm/collectives.hpp"
 #include "comm/messages.hpp"
+#include "comm/transfer.hpp"
 #include "job/exit_codes.hpp"
 
 namespace shardmill::train {
@@ -46,7 +46,19 @@ class Desk {
   void exchange(std::vector<comm::Transfer> sends, std::vector<comm::Transfer> receives);
   // Waits for the next deal or the end; for a rank that has nothing to do. Throws Interrupted.
   void idle();
+  bool interrupted() const { return interrupted_; }
   void throw_if_interrupted() const;
+  // While it lives the worker waits for others by itself, without the clerk.
+  class Waiting {
+   public:
+    explicit Waiting(Desk& desk) : desk_(desk) { desk_.set_waiting(true); }
+    ~Waiting() { desk_.set_waiting(false); }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+
+   private:
+    Desk& desk_;
+  };
   void post(Task task);
   void fail(Trouble trouble);
   // A sign of progress, for the clerk's watch over a worker that is stuck.
@@ -73,6 +85,8 @@ class Desk {
   std::uint64_t progressed() const { return progressed_; }
 
  private:
+  void set_waiting(bool waiting);
+
   mutable std::mutex mutex_;
   std::condition_variable for_worker_;
   std::condition_variable for_clerk_;

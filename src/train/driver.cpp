@@ -176,7 +176,8 @@ void Driver::step() {
 
 // ---- What the worker tells ------------------------------------------------------------------------------------------
 
-void Driver::note_in_place() {
+void Driver::note_in_place(const std::string& link) {
+  link_ = link;
   if (recovery_ && recovery_->dealt && !recovery_->in_place) recovery_->in_place = Clock::now();
 }
 
@@ -310,6 +311,7 @@ report::Summary Driver::summary() const {
   summary.busy_share = could_be > 0 ? std::min(busy_ / could_be, 1.0) : 0;
   summary.ranks_alive = static_cast<int>(alive().size());
   summary.device = device_;
+  summary.exchange = link_;
   summary.versions = versions_;
   return summary;
 }

@@ -50,7 +50,7 @@ class Driver {
   // From this rank's worker, as tasks of the desk.
   void note(const StepReport& report);
   void note(const EvaluationReport& report);
-  void note_in_place();  // the state is there, after a deal
+  void note_in_place(const std::string& link);  // the state is there, after a deal; what carries the gradients
   void note_finished(std::int64_t step);
 
   // In the worker's thread: takes a snapshot if one is due.
@@ -96,6 +96,7 @@ class Driver {
   Clock::time_point last_sign_ = Clock::now();
   bool open_ = false;
   std::string device_;
+  std::string link_;
   std::string versions_;
 
   // A recovery under way.

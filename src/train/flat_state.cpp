@@ -165,4 +165,8 @@ void FlatState::commit_buffers(const at::Tensor& sum, std::int64_t passes) {
 
 void FlatState::set_loss(at::Tensor& contribution, double loss) const { contribution[contribution.numel() - 1] = loss; }
 
+double FlatState::loss_of(const at::Tensor& contribution) const {
+  return static_cast<double>(contribution[contribution.numel() - 1].item<float>());
+}
+
 }  // namespace shardmill::train

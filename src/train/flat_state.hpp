@@ -60,6 +60,7 @@ class FlatState {
   // After a committed step: `sum` is the sum of all contributions; buffers that count batches count one more.
   void commit_buffers(const at::Tensor& sum, std::int64_t passes);
   void set_loss(at::Tensor& contribution, double loss) const;
+  double loss_of(const at::Tensor& contribution) const;
 
  private:
   class Collector;

@@ -38,6 +38,17 @@ std::vector<std::int64_t> without_trailing_ones(at::IntArrayRef shape) {
   return made;
 }
 
+// On a GPU a target that is no class would end in an assertion of a kernel, after which nothing works any more.
+void check_range(const job::Loss& loss, const at::Tensor& target, std::int64_t count) {
+  if (target.is_cpu() || target.numel() == 0) return;
+  const auto least = target.min().item<std::int64_t>();
+  const auto most = target.max().item<std::int64_t>();
+  if (least >= 0 && most < count) return;
+  throw ModelError("the loss " + std::string(job::name_of(loss.type)) + " failed: target " +
+                   std::to_string(least < 0 ? least : most) + " is out of bounds for the model's " +
+                   std::to_string(count) + " classes");
+}
+
 Compared classes(const job::Loss& loss, const at::Tensor& output, at::Tensor target) {
   if (target.scalar_type() != at::kLong) misfit(loss, output, target, "class indices (whole numbers) as the target");
   if (output.dim() < 2) misfit(loss, output, target, "an output [records, classes, ...]");
@@ -46,6 +57,7 @@ Compared classes(const job::Loss& loss, const at::Tensor& output, at::Tensor tar
   if (without_trailing_ones(target.sizes()) == without_trailing_ones(expected)) target = target.reshape(expected);
   if (target.sizes() != at::IntArrayRef(expected))
     misfit(loss, output, target, "a target of shape " + text(expected) + " for this output");
+  check_range(loss, target, output.size(1));
   return {output, target};
 }
 
@@ -53,6 +65,7 @@ Compared tokens(const job::Loss& loss, const at::Tensor& output, const at::Tenso
   if (target.scalar_type() != at::kLong) misfit(loss, output, target, "token numbers as the target");
   if (output.dim() != 3 || output.sizes().slice(0, 2) != target.sizes())
     misfit(loss, output, target, "an output [records, tokens, vocabulary] and a target [records, tokens]");
+  check_range(loss, target, output.size(2));
   return {output.transpose(1, 2), target};
 }
 
@@ -90,7 +103,10 @@ at::Tensor loss_sum(const job::Loss& loss, const at::Tensor& output, const at::T
       case job::LossType::next_token: {
         // PyTorch ignores -100 silently, and takes the mean over the rest.
         constexpr std::int64_t ignored = std::numeric_limits<std::int64_t>::min();
-        return at::cross_entropy_loss(pair.output, pair.target, {}, at::Reduction::Sum, ignored, loss.label_smoothing);
+        const std::int64_t count = pair.output.size(1);
+        // A row for each prediction: for more dimensions there is no kernel on GPUs that gives the same bits each time.
+        return at::cross_entropy_loss(pair.output.movedim(1, -1).reshape({-1, count}), pair.target.reshape({-1}), {},
+                                      at::Reduction::Sum, ignored, loss.label_smoothing);
       }
       case job::LossType::mse:
         return at::mse_loss(pair.output, pair.target, at::Reduction::Sum);

@@ -111,7 +111,10 @@ class RankLife {
       const bool leads = watch_.is_me();
       const auto network = make_network(job_, device, /*initial=*/leads);
       WorkerHooks hooks;
-      hooks.on_dealt = [this] { tell([](Driver& driver) { driver.note_in_place(); }); };
+      hooks.on_dealt = [this](const std::string& link) {
+        if (!link.empty()) report::log_info("gradients go over " + link);
+        tell([link](Driver& driver) { driver.note_in_place(link); });
+      };
       hooks.on_step = [this](const StepReport& report) { tell([report](Driver& driver) { driver.note(report); }); };
       hooks.on_evaluation = [this](const EvaluationReport& report) {
         tell([report](Driver& driver) { driver.note(report); });

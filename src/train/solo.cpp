@@ -97,7 +97,7 @@ std::optional<SoloResult> Solo::run() {
 
 WorkerHooks Solo::hooks() {
   WorkerHooks hooks;
-  hooks.on_dealt = [] {};
+  hooks.on_dealt = [](const std::string&) {};
   hooks.on_step = [this, began = Clock::now()](const StepReport& report) {
     metrics_.step(report.step, report.epoch, report.loss, report.learning_rate, report.gradient_norm,
                   seconds_since(began));

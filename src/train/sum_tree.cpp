@@ -3,16 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstdlib>
-#include <new>
 
 #include "job/error.hpp"
 
 namespace shardmill::train {
 namespace {
 
-constexpr std::size_t block = 4096;  // floats: two operands and the sum stay in the first-level cache
-constexpr std::size_t cache_line = 64;
 constexpr std::size_t deepest = 24;  // job::Train::logical_shards is at most 2^16
 
 // Sums of subtrees below `node` in postfix order: an index into the pieces, or `plus` for the sum of the last two.
@@ -34,10 +30,6 @@ std::size_t append(std::span<const Piece> pieces, Subtree node, std::int64_t tot
   const std::size_t right = append(pieces, {node.first + half, half}, total, program);
   if (left + right == 2) program.push_back(plus);
   return 1;
-}
-
-void add(const float* a, const float* b, std::size_t count, float* out) {
-  for (std::size_t i = 0; i < count; ++i) out[i] = a[i] + b[i];
 }
 
 }  // namespace
@@ -62,10 +54,12 @@ std::vector<Subtree> largest_subtrees(std::span<const std::int64_t> leaves) {
   return found;
 }
 
-void add_in_tree_order(std::span<const Piece> pieces, std::int64_t total, std::size_t count, float* out) {
+void add_in_tree_order(FloatSpace& space, std::span<const Piece> pieces, std::int64_t total, std::size_t count,
+                       float* out) {
+  const std::size_t block = std::min(space.block(), count);
   std::vector<int> program;
   append(pieces, {0, static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(total)))}, total, program);
-  std::array<std::vector<float>, deepest> scratch;
+  std::array<Floats, deepest> scratch;
   std::array<const float*, deepest> stack{};
   for (std::size_t at = 0; at < count; at += block) {
     const std::size_t size = std::min(block, count - at);
@@ -76,43 +70,38 @@ void add_in_tree_order(std::span<const Piece> pieces, std::int64_t total, std::s
         continue;
       }
       const std::size_t left = depth - 2;
-      if (scratch[left].empty()) scratch[left].resize(block);
-      float* sum = i + 1 == program.size() ? out + at : scratch[left].data();
-      add(stack[left], stack[left + 1], size, sum);
+      const bool is_last = i + 1 == program.size();
+      if (!is_last && !scratch[left]) scratch[left] = make_floats(space, block);
+      float* sum = is_last ? out + at : scratch[left].get();
+      space.add(stack[left], stack[left + 1], size, sum);
       stack[left] = sum;
       depth = left + 1;
     }
-    if (stack[0] != out + at) std::copy_n(stack[0], size, out + at);
+    if (stack[0] != out + at) space.copy(stack[0], size, out + at);
   }
 }
-
-void PieceStore::Free::operator()(float* data) const { std::free(data); }
 
 float* PieceStore::buffer() {
   if (next_ == nullptr && !free_.empty()) {
     next_ = std::move(free_.back());
     free_.pop_back();
   }
-  if (next_ == nullptr) {
-    const std::size_t bytes = (elements_ * sizeof(float) + cache_line - 1) / cache_line * cache_line;
-    next_.reset(static_cast<float*>(std::aligned_alloc(cache_line, bytes)));
-    if (next_ == nullptr) throw std::bad_alloc();
-  }
+  if (next_ == nullptr) next_ = make_floats(*space_, elements_);
   return next_.get();
 }
 
 void PieceStore::add(std::int64_t leaf) {
   std::int64_t first = leaf;
   std::int64_t size = 1;
-  Buffer sum = std::move(next_);
+  Floats sum = std::move(next_);
   for (;;) {
     const bool is_left = first % (2 * size) == 0;
     const auto sibling = held_.find(is_left ? first + size : first - size);
     if (sibling == held_.end() || sibling->second.first != size) break;
-    Buffer other = std::move(sibling->second.second);
+    Floats other = std::move(sibling->second.second);
     const float* left = is_left ? sum.get() : other.get();
     const float* right = is_left ? other.get() : sum.get();
-    train::add(left, right, elements_, sum.get());
+    space_->add(left, right, elements_, sum.get());
     free_.push_back(std::move(other));
     held_.erase(sibling);
     if (!is_left) first -= size;

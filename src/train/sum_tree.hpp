@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "train/float_space.hpp"
+
 namespace shardmill::train {
 
 // The subtree over leaves [first, first + size); size is a power of two and divides first.
@@ -29,17 +31,19 @@ std::vector<Subtree> largest_subtrees(std::span<const std::int64_t> leaves);
 // One summand for a slice of the sum.
 struct Piece {
   Subtree subtree;
-  const float* data = nullptr;
+  const float* data = nullptr;  // in the space at hand
 };
 
 // out[i] = sum over the pieces in tree order, for i in [0, count). Pieces are disjoint and cover leaves [0, total).
-// `out` may be the data of a piece. Throws InternalError if they do not cover.
-void add_in_tree_order(std::span<const Piece> pieces, std::int64_t total, std::size_t count, float* out);
+// `out` may be the data of a piece. All of it lies in the space. Throws InternalError if they do not cover.
+void add_in_tree_order(FloatSpace& space, std::span<const Piece> pieces, std::int64_t total, std::size_t count,
+                       float* out);
 
 // The pieces that one rank holds: adds a leaf, and merges siblings as soon as both are there.
 class PieceStore {
  public:
-  explicit PieceStore(std::size_t elements) : elements_(elements) {}
+  // The pieces lie in the space, which outlives them.
+  PieceStore(FloatSpace& space, std::size_t elements) : space_(&space), elements_(elements) {}
 
   // A buffer of `elements` floats for the leaf, of unset content, to be filled and then added. Valid until then.
   float* buffer();
@@ -51,15 +55,11 @@ class PieceStore {
   void clear();
 
  private:
-  struct Free {
-    void operator()(float* data) const;
-  };
-  using Buffer = std::unique_ptr<float[], Free>;  // aligned to a cache line
-
+  FloatSpace* space_;
   std::size_t elements_;
-  std::map<std::int64_t, std::pair<std::int64_t, Buffer>> held_;  // first leaf -> size, sum
-  std::vector<Buffer> free_;
-  Buffer next_;
+  std::map<std::int64_t, std::pair<std::int64_t, Floats>> held_;  // first leaf -> size, sum
+  std::vector<Floats> free_;
+  Floats next_;
 };
 
 }  // namespace shardmill::train

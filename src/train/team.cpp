@@ -22,8 +22,11 @@ comm::Transfer transfer(int peer, const T* data, std::size_t count) {
 
 }  // namespace
 
-Team::Team(Desk& desk, const comm::Deal& deal, int rank, const job::Train& rules)
+Team::Team(Desk& desk, comm::Collectives& link, FloatSpace& space, const comm::Deal& deal, int rank,
+           const job::Train& rules)
     : desk_(desk),
+      link_(link),
+      space_(space),
       reduction_(rules.reduction),
       dealing_(rules.dealing),
       members_(deal.members.begin(), deal.members.end()),
@@ -37,7 +40,27 @@ Team::Team(Desk& desk, const comm::Deal& deal, int rank, const job::Train& rules
 }
 
 double Team::sum(const PieceStore& mine, double seconds, std::span<float> total) {
-  const std::vector<Slice> slices = slices_of(static_cast<std::int64_t>(total.size()), members_.size(), grain);
+  std::vector<double> times(members_.size(), 0);
+  times[static_cast<std::size_t>(me_)] = seconds;
+  if (reduction_ == job::Reduction::fast && size() > 1 && link_.can_reduce()) {
+    share_times(times);
+    all_reduce(mine.pieces(), total);
+  } else {
+    const std::vector<Slice> slices = slices_of(static_cast<std::int64_t>(total.size()), members_.size(), grain);
+    scatter_and_add(mine, slices, total);
+    gather_slices(slices, total, times);
+  }
+  learn_speeds(times);
+  return std::accumulate(times.begin(), times.end(), 0.0);
+}
+
+void Team::exchange(std::vector<comm::Transfer> sends, std::vector<comm::Transfer> receives) {
+  if (sends.empty() && receives.empty()) return desk_.throw_if_interrupted();
+  link_.exchange(sends, receives);
+}
+
+// Each member is sent the others' pieces of its slice, and adds them.
+void Team::scatter_and_add(const PieceStore& mine, const std::vector<Slice>& slices, std::span<float> total) {
   const Slice my_slice = slices[static_cast<std::size_t>(me_)];
   const auto my_size = static_cast<std::size_t>(my_slice.size());
   std::vector<comm::Transfer> sends;
@@ -48,8 +71,8 @@ double Team::sum(const PieceStore& mine, double seconds, std::span<float> total)
   for (std::size_t i = 0; i < members_.size(); ++i) {
     if (static_cast<int>(i) != me_) others += pieces_of(i).size();
   }
-  received_.resize(others * my_size);
-  float* room = received_.data();
+  if (size_of(received_) < others * my_size) received_ = make_floats(space_, others * my_size);
+  float* room = received_.get();
   for (std::size_t i = 0; i < members_.size(); ++i) {
     if (static_cast<int>(i) == me_) {
       for (const Piece& piece : pieces) summands.push_back({piece.subtree, piece.data + my_slice.first});
@@ -66,30 +89,50 @@ double Team::sum(const PieceStore& mine, double seconds, std::span<float> total)
       room += my_size;
     }
   }
-  desk_.exchange(std::move(sends), std::move(receives));
+  exchange(std::move(sends), std::move(receives));
   crash_point("train-mid-exchange");
   const bool by_member = reduction_ == job::Reduction::fast;
   if (my_size > 0) {
-    add_in_tree_order(summands, by_member ? static_cast<std::int64_t>(summands.size()) : shards_, my_size,
+    add_in_tree_order(space_, summands, by_member ? static_cast<std::int64_t>(summands.size()) : shards_, my_size,
                       total.data() + my_slice.first);
   }
+}
 
-  std::vector<double> times(members_.size(), 0);
-  times[static_cast<std::size_t>(me_)] = seconds;
-  sends.clear();
-  receives.clear();
+// To every member the slices of all, and what each one's logical shards took.
+void Team::gather_slices(const std::vector<Slice>& slices, std::span<float> total, std::vector<double>& times) {
+  const bool together = &space_ == &host_space();  // the times are in host memory
+  if (!together) share_times(times);
+  const Slice my_slice = slices[static_cast<std::size_t>(me_)];
+  std::vector<comm::Transfer> sends;
+  std::vector<comm::Transfer> receives;
   for (std::size_t i = 0; i < members_.size(); ++i) {
     if (static_cast<int>(i) == me_) continue;
     const int peer = members_[i];
-    sends.push_back(transfer(peer, &times[static_cast<std::size_t>(me_)], 1));
-    receives.push_back(transfer(peer, &times[i], 1));
-    if (my_size > 0) sends.push_back(transfer(peer, total.data() + my_slice.first, my_size));
+    if (together) {
+      sends.push_back(transfer(peer, &times[static_cast<std::size_t>(me_)], 1));
+      receives.push_back(transfer(peer, &times[i], 1));
+    }
+    if (my_slice.size() > 0)
+      sends.push_back(transfer(peer, total.data() + my_slice.first, static_cast<std::size_t>(my_slice.size())));
     if (slices[i].size() > 0)
       receives.push_back(transfer(peer, total.data() + slices[i].first, static_cast<std::size_t>(slices[i].size())));
   }
-  desk_.exchange(std::move(sends), std::move(receives));
-  learn_speeds(times);
-  return std::accumulate(times.begin(), times.end(), 0.0);
+  exchange(std::move(sends), std::move(receives));
+}
+
+void Team::share_times(std::vector<double>& times) {
+  std::vector<std::int64_t> ends(times.size());
+  std::iota(ends.begin(), ends.end(), 1);
+  gather(times, ends);
+}
+
+void Team::all_reduce(const std::vector<Piece>& pieces, std::span<float> total) {
+  if (pieces.empty()) {
+    space_.clear(total.data(), total.size());
+  } else {
+    space_.copy(added_up(pieces, total.size()).front().data, total.size(), total.data());
+  }
+  link_.all_reduce_sum(total.data(), total.size());
 }
 
 // In the fast reduction a member's sum is a leaf of its own: the n-th of those that have any shards.
@@ -104,11 +147,10 @@ std::vector<Subtree> Team::pieces_of(std::size_t member) const {
 std::vector<Piece> Team::added_up(std::vector<Piece> pieces, std::size_t elements) {
   if (reduction_ == job::Reduction::ordered || pieces.empty()) return pieces;
   if (pieces.size() > 1) {
-    local_.assign(pieces.front().data, pieces.front().data + elements);
-    for (std::size_t p = 1; p < pieces.size(); ++p) {
-      for (std::size_t i = 0; i < elements; ++i) local_[i] += pieces[p].data[i];
-    }
-    pieces.front().data = local_.data();
+    if (size_of(local_) < elements) local_ = make_floats(space_, elements);
+    space_.add(pieces[0].data, pieces[1].data, elements, local_.get());
+    for (std::size_t p = 2; p < pieces.size(); ++p) space_.add(local_.get(), pieces[p].data, elements, local_.get());
+    pieces.front().data = local_.get();
   }
   pieces.resize(1);
   pieces.front().subtree = pieces_of(static_cast<std::size_t>(me_)).front();

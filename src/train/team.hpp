@@ -8,17 +8,21 @@
 #include <span>
 #include <vector>
 
+#include "comm/collectives.hpp"
 #include "job/train.hpp"
 #include "train/deal.hpp"
 #include "train/desk.hpp"
+#include "train/slices.hpp"
 #include "train/sum_tree.hpp"
 
 namespace shardmill::train {
 
 class Team {
  public:
-  // The members of a deal; this rank may not be among them.
-  Team(Desk& desk, const comm::Deal& deal, int rank, const job::Train& rules);
+  // The members of a deal; this rank may not be among them. Vectors lie in the space and go over the link (links.hpp);
+  // both outlive it.
+  Team(Desk& desk, comm::Collectives& link, FloatSpace& space, const comm::Deal& deal, int rank,
+       const job::Train& rules);
 
   bool is_member() const { return me_ >= 0; }
   int size() const { return static_cast<int>(members_.size()); }
@@ -26,13 +30,13 @@ class Team {
   const std::vector<std::int64_t>& my_shards() const { return shares_[static_cast<std::size_t>(me_)]; }
   const std::vector<double>& speeds() const { return speeds_; }
 
-  // The sum over all logical shards' contributions, of `total.size()` floats each, in tree order, on every member.
+  // The sum over all logical shards' contributions, of as many floats as `total` each, in tree order, on every member.
   // `mine` holds those of my_shards(). seconds: what they took, from which the speeds of all are kept up to date;
-  // returns those of all members together.
+  // returns those of all members together. A rank that has the sum has all that it needs to commit the step.
   // Method: each member owns a slice of the vector, is sent the others' pieces of it, adds them, and sends the sum to
   // all: an all-reduce by reduce-scatter and all-gather whose order of addition is fixed. Reduction::fast: each member
   // first adds what it holds, so that it sends one vector where the deal leaves it several pieces; the bits then depend
-  // on the deal.
+  // on the deal, and on NCCL, which is left to do it as it likes.
   double sum(const PieceStore& mine, double seconds, std::span<float> total);
 
   // Each member's part of `all`, in order, to every member. parts: their ends, as elements of T.
@@ -45,12 +49,19 @@ class Team {
   void deal_again();
 
  private:
+  void exchange(std::vector<comm::Transfer> sends, std::vector<comm::Transfer> receives);
+  void all_reduce(const std::vector<Piece>& pieces, std::span<float> total);
+  void scatter_and_add(const PieceStore& mine, const std::vector<Slice>& slices, std::span<float> total);
+  void gather_slices(const std::vector<Slice>& slices, std::span<float> total, std::vector<double>& times);
+  void share_times(std::vector<double>& times);
   std::vector<Piece> added_up(std::vector<Piece> pieces, std::size_t elements);
   std::vector<Subtree> pieces_of(std::size_t member) const;
   void gather_bytes(char* all, std::size_t item, std::span<const std::int64_t> ends);
   void learn_speeds(std::span<const double> seconds);
 
   Desk& desk_;
+  comm::Collectives& link_;
+  FloatSpace& space_;
   job::Reduction reduction_;
   job::Dealing dealing_;
   std::vector<int> members_;
@@ -58,8 +69,8 @@ class Team {
   std::int64_t shards_;
   Shares shares_;
   std::vector<double> speeds_;  // logical shards a second; 0: not known
-  std::vector<float> received_;
-  std::vector<float> local_;
+  Floats received_;
+  Floats local_;
 };
 
 }  // namespace shardmill::train

@@ -12,6 +12,7 @@
 #include "job/names.hpp"
 #include "train/evaluation.hpp"
 #include "train/grad_norm.hpp"
+#include "train/links.hpp"
 #include "train/loss.hpp"
 #include "train/precision.hpp"
 #include "train/random.hpp"
@@ -62,8 +63,11 @@ Worker::Worker(const job::Job& job, int rank, model::Trainable& network, Trainin
       flat_(network, job.train.optimizer.decay_all),
       optimizer_(job.train.optimizer, flat_.trained(), flat_.decayed(), device_of(flat_)),
       outliers_(job.train.skip_outliers.value_or(job::SkipOutliers{})),
-      pieces_(static_cast<std::size_t>(flat_.contribution_elements())),
-      total_(at::empty({flat_.contribution_elements()}, at::kFloat)),
+      device_space_(device_of(flat_).is_cpu() ? nullptr : make_device_space(device_of(flat_))),
+      space_(device_space_ ? *device_space_ : host_space()),
+      pieces_(space_, static_cast<std::size_t>(flat_.contribution_elements())),
+      total_(
+          at::empty({flat_.contribution_elements()}, at::TensorOptions().dtype(at::kFloat).device(device_of(flat_)))),
       batches_([&data](BatchKey key) { return data.training(key); }, batches_ahead) {}
 
 void Worker::begin_with(Course course) {
@@ -108,8 +112,9 @@ void Worker::run() {
 
 void Worker::work(const comm::Deal& deal) {
   copy_state(deal);
-  Team team(desk_, deal, rank_, train_);
-  hooks_.on_dealt();
+  const auto link = make_link(desk_, deal, rank_, job_, device_of(flat_));
+  Team team(desk_, *link, space_, deal, rank_, train_);
+  hooks_.on_dealt(team.is_member() && team.size() > 1 ? link->name() : "");
   if (!team.is_member()) desk_.idle();
   told_finished_ = false;  // the coordinator may be a new one
   while (!finished()) {
@@ -171,19 +176,19 @@ void Worker::step(Team& team) {
     crash_point("train-after-shard");
   }
   crash_point("train-before-exchange");
-  auto* total = total_.mutable_data_ptr<float>();
-  const double busy = team.sum(pieces_, spent_, {total, static_cast<std::size_t>(total_.numel())});
+  const double busy =
+      team.sum(pieces_, spent_, {total_.mutable_data_ptr<float>(), static_cast<std::size_t>(total_.numel())});
   pieces_.clear();
   spent_ = 0;
   crash_point("train-before-update");
-  commit(static_cast<double>(total[total_.numel() - 1]), busy);
+  commit(flat_.loss_of(total_), busy);
   crash_point("train-after-update");
 }
 
 void Worker::compute(std::int64_t shard, std::int64_t records) {
   const at::Device device = device_of(flat_);
-  at::Tensor host = at::from_blob(pieces_.buffer(), {flat_.contribution_elements()}, at::kFloat);
-  at::Tensor contribution = device.is_cpu() ? host : at::empty(host.sizes(), host.options().device(device));
+  at::Tensor contribution =
+      view_of_floats(pieces_.buffer(), static_cast<std::size_t>(flat_.contribution_elements()), device);
   const Batch batch = batches_.take({course_.step, shard});
   flat_.collect_into(contribution);
   flat_.reset_buffers();
@@ -211,7 +216,6 @@ void Worker::compute(std::int64_t shard, std::int64_t records) {
   flat_.finish_gradient();
   flat_.collect_buffers(contribution, static_cast<double>(count) / static_cast<double>(records));
   flat_.set_loss(contribution, loss_of_all);
-  if (!device.is_cpu()) host.copy_(contribution);
   pieces_.add(shard);
 }
 
@@ -239,8 +243,7 @@ Worker::Verdict Worker::judge(double loss, const at::Tensor& gradient, StepRepor
 void Worker::commit(double loss, double busy) {
   const at::NoGradGuard no_grad;
   const Sampler& sampler = data_.sampler();
-  const at::Tensor total = total_.to(device_of(flat_));
-  const at::Tensor gradient = total.narrow(0, 0, flat_.trained());
+  const at::Tensor gradient = total_.narrow(0, 0, flat_.trained());
   StepReport report;
   report.epoch = sampler.epoch_of(course_.step);
   report.records = sampler.batch_records(course_.step);
@@ -251,7 +254,7 @@ void Worker::commit(double loss, double busy) {
   if (!report.skipped) {
     at::Tensor trained = flat_.parameters().narrow(0, 0, flat_.trained());
     optimizer_.step(trained, gradient, report.learning_rate, verdict.scale, 0, flat_.trained());
-    flat_.commit_buffers(total, train_.accumulation);
+    flat_.commit_buffers(total_, train_.accumulation);
   }
   ++course_.step;
   course_.optimizer_steps = optimizer_.steps();

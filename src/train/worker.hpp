@@ -11,6 +11,7 @@
 #include "train/course.hpp"
 #include "train/data.hpp"
 #include "train/desk.hpp"
+#include "train/device_space.hpp"
 #include "train/flat_state.hpp"
 #include "train/optimizer.hpp"
 #include "train/prefetcher.hpp"
@@ -48,7 +49,7 @@ class Worker;
 
 // Called in the worker's thread.
 struct WorkerHooks {
-  std::function<void()> on_dealt;  // the state is there, work begins
+  std::function<void(const std::string& link)> on_dealt;  // the state is there, work begins; what carries gradients
   std::function<void(const StepReport&)> on_step;
   std::function<void(const EvaluationReport&)> on_evaluation;
   std::function<void(const Boundary&, Worker&)> on_boundary;  // also once this rank is through
@@ -103,9 +104,11 @@ class Worker {
   bool has_state_ = false;
   bool told_finished_ = false;
   double speed_ = 0;
+  std::unique_ptr<FloatSpace> device_space_;  // on a GPU
+  FloatSpace& space_;                         // of contributions and their sums
   PieceStore pieces_;
   double spent_ = 0;  // seconds on pieces_
-  at::Tensor total_;  // the sum of a step's contributions, on the host
+  at::Tensor total_;  // the sum of a step's contributions
   std::vector<std::pair<std::string, double>> last_metrics_;
   Prefetcher<Batch> batches_;
 };

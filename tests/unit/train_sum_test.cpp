@@ -7,6 +7,7 @@
 
 #include "job/error.hpp"
 #include "train/deal.hpp"
+#include "train/device_space.hpp"
 #include "train/slices.hpp"
 #include "train/sum_tree.hpp"
 
@@ -48,8 +49,18 @@ TEST(LargestSubtrees, AreAlignedAndCoverTheLeaves) {
   EXPECT_TRUE(of({}).empty());
 }
 
+// In host memory as on a device: here LibTorch's own additions take the GPU's place.
+class TreeSum : public ::testing::TestWithParam<const char*> {
+ protected:
+  bool on_device() const { return GetParam() == std::string("device"); }
+  std::unique_ptr<FloatSpace> device_ = make_device_space(at::kCPU);
+};
+INSTANTIATE_TEST_SUITE_P(Spaces, TreeSum, ::testing::Values("host", "device"),
+                         [](const auto& instance) { return std::string(instance.param); });
+
 // Whoever holds what, and in whatever order it was computed.
-TEST(TreeSum, HasTheSameBitsHoweverTheLeavesAreDealt) {
+TEST_P(TreeSum, HasTheSameBitsHoweverTheLeavesAreDealt) {
+  FloatSpace& space = on_device() ? *device_ : host_space();
   std::mt19937 random(1);
   for (const std::int64_t count : {1, 2, 3, 5, 8, 12, 16, 31}) {
     const std::size_t elements = 5000;  // more than one block
@@ -62,7 +73,7 @@ TEST(TreeSum, HasTheSameBitsHoweverTheLeavesAreDealt) {
       std::shuffle(order.begin(), order.end(), random);
       std::vector<PieceStore> stores;
       std::vector<std::vector<std::int64_t>> held(ranks);
-      for (std::size_t i = 0; i < ranks; ++i) stores.emplace_back(elements);
+      for (std::size_t i = 0; i < ranks; ++i) stores.emplace_back(space, elements);
       for (const std::int64_t leaf : order) {
         const std::size_t rank = random() % ranks;
         std::copy(all[static_cast<std::size_t>(leaf)].begin(), all[static_cast<std::size_t>(leaf)].end(),
@@ -82,13 +93,13 @@ TEST(TreeSum, HasTheSameBitsHoweverTheLeavesAreDealt) {
         }
       }
       std::vector<float> sum(elements);
-      add_in_tree_order(pieces, count, elements, sum.data());
+      add_in_tree_order(space, pieces, count, elements, sum.data());
       EXPECT_TRUE(same_bits(sum, expected)) << count << " leaves on " << ranks << " ranks";
     }
   }
 }
 
-TEST(TreeSum, IsNotJustAnySum) {
+TEST(TreeOfSums, IsNotJustAnySum) {
   const auto all = leaves(8, 1000, 3);
   std::vector<float> in_a_row = all[0];
   for (std::size_t leaf = 1; leaf < all.size(); ++leaf) {
@@ -97,15 +108,15 @@ TEST(TreeSum, IsNotJustAnySum) {
   EXPECT_FALSE(same_bits(in_a_row, tree_sum(all, 0, 8)));
 }
 
-TEST(TreeSum, RefusesPiecesThatDoNotCover) {
+TEST(TreeOfSums, RefusesPiecesThatDoNotCover) {
   const std::vector<float> value(4, 1.0F);
   const std::vector<Piece> pieces{{{0, 2}, value.data()}, {{3, 1}, value.data()}};
   std::vector<float> sum(4);
-  EXPECT_ANY_THROW(add_in_tree_order(pieces, 4, 4, sum.data()));
+  EXPECT_ANY_THROW(add_in_tree_order(host_space(), pieces, 4, 4, sum.data()));
 }
 
 TEST(PieceStore, ForgetsWhenCleared) {
-  PieceStore store(3);
+  PieceStore store(host_space(), 3);
   std::fill_n(store.buffer(), 3, 1.0F);
   store.add(5);
   EXPECT_TRUE(store.holds(5));
