@@ -78,8 +78,9 @@ std::string to_table(const Summary& s, std::string_view state) {
   line("fault tolerance", number_text("%.3f", s.fault_tolerance),
        with_commas(s.faults_recovered) + " of " + with_commas(s.faults) + " faults recovered");
   line("ranks", std::to_string(s.ranks),
-       s.device.empty() ? "" : std::to_string(s.ranks_alive) + " alive at the end, on " + s.device +
-                                (s.exchange.empty() ? "" : ", gradients over " + s.exchange));
+       s.device.empty() ? ""
+                        : std::to_string(s.ranks_alive) + " alive at the end, on " + s.device +
+                              (s.exchange.empty() ? "" : ", gradients over " + s.exchange));
   if (s.ranks_fed > 0) {
     line("over MPI", std::to_string(s.ranks_fed), "ranks do not use the files: records and results are sent");
   }

@@ -1,12 +1,13 @@
 """On GPUs: the same bits at any number of ranks, over NCCL and without it, whoever dies; and the CPU's results, nearly."""
 import json
 import subprocess
+import sys
 import unittest
 
 import h5py
 import numpy as np
 
-from harness import DIGITS, doctor, needs_ulfm
+from harness import DIGITS, SOURCE, doctor, needs_ulfm
 from training import TrainingTest, newest_checkpoint, tensors
 
 
@@ -109,6 +110,28 @@ class Inference(GpuTest):
                 np.testing.assert_allclose(other, value, rtol=0, atol=2e-3, err_msg=name)
             else:
                 self.assertGreater(np.mean(other == value), 0.999, name)
+
+    def test_they_are_equal_up_to_rounding_without_tf32(self):
+        cpu = self.run_job("cpu", DIGITS, "-n", 1, "-q", "--set", "model.device=cpu")
+        gpu = self.on_gpus("gpu", DIGITS, 1, env={"NVIDIA_TF32_OVERRIDE": "0"})
+        for name, value in self.outputs(cpu).items():
+            if value.dtype == np.float32:
+                np.testing.assert_allclose(self.outputs(gpu)[name], value, rtol=0, atol=1e-5, err_msg=name)
+
+    def test_batches_by_length(self):
+        subprocess.run([sys.executable, SOURCE / "tests/mpi/length_model.py", self.folder / "padded.pt"], check=True,
+                       timeout=120)
+        random = np.random.default_rng(4)
+        mask = (np.arange(32) < random.integers(1, 33, 2000)[:, None]).astype(np.float32)
+        with h5py.File(self.folder / "tokens.h5", "w") as file:
+            file["tokens"], file["mask"] = (random.integers(1, 99, (2000, 32)) * mask).astype(np.int64), mask
+        job = self.folder / "padded.yaml"
+        job.write_text("job: infer\nname: padded\nmodel: {path: padded.pt}\nbatch_by: length\nlength_from: mask\n"
+                       "batch_size: 64\nshard_size: 512\ndataset: {path: tokens.h5, inputs: [tokens, mask]}\n"
+                       "outputs: {y: {}}\n")
+        cpu = self.run_job("cpu", job, "-n", 1, "-q", "--set", "model.device=cpu")
+        gpu = self.on_gpus("gpu", job, 2)
+        np.testing.assert_allclose(self.outputs(gpu)["y"], self.outputs(cpu)["y"], rtol=1e-5, atol=1e-5)
 
     @needs_ulfm
     def test_a_killed_rank_changes_no_bit(self):
