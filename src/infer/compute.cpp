@@ -40,9 +40,7 @@ std::vector<at::Tensor> Compute::forward(const std::vector<at::Tensor>& inputs) 
       shape.front() = job_.batch_size - rows;
       tensor = at::cat({tensor, at::zeros(shape, tensor.options())});
     }
-    // From pinned memory the copy goes on beside what the GPU still computes; from other memory it has ended here.
-    const at::Tensor there = tensor.to(at::TensorOptions().device(model_.device()), /*non_blocking=*/true);
-    ready.push_back(model::apply_transforms(job_.dataset.inputs[i].transforms, there));
+    ready.push_back(model::apply_transforms(job_.dataset.inputs[i].transforms, tensor.to(model_.device())));
   }
   const std::vector<model::NamedTensor> from_model = model_.forward(ready);
   const std::int64_t given = ready.front().size(0);

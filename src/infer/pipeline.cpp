@@ -127,7 +127,6 @@ void Pipeline::read_loop() {
     Reader reader(job_, supply_.open_source(), outbox_, to_model_);
     while (const std::optional<LeasePtr> lease = leases_.pop()) {
       (*lease)->taken = std::chrono::steady_clock::now();
-      if (on_gpu_) reader.pin_memory();
       reader.read(*lease);
     }
   } catch (const std::exception& error) {
@@ -167,7 +166,6 @@ void Pipeline::model_loop() {
     at::set_num_threads(job_.resources.threads_per_rank);  // OpenMP counts threads for each thread by itself
     const at::Device device = model::choose_device(job_.model.device, local_rank_);
     const auto model = supply_.load_model(device);
-    on_gpu_ = model->device().is_cuda();
     Compute compute(job_, *model);
     if (!take_turn()) return;
     {

@@ -66,7 +66,6 @@ class Pipeline {
   Outbox& outbox_;
   std::unique_ptr<store::Gate> gate_;
   std::atomic<bool> stopping_ = false;
-  std::atomic<bool> on_gpu_ = false;  // the model, once it is loaded
   Rows* rows_ = nullptr;
   std::mutex mutex_;
   std::map<std::pair<std::int64_t, std::int64_t>, std::weak_ptr<HeldLease>> held_;

@@ -13,15 +13,15 @@ namespace {
 // Larger shards are read record by record, if batches go by length.
 constexpr std::size_t most_whole_bytes = std::size_t{64} << 20;
 
-at::Tensor buffer_for(const dataset::Field& field, std::int64_t count, bool pinned) {
+at::Tensor buffer_for(const dataset::Field& field, std::int64_t count) {
   std::vector<std::int64_t> shape{count};
   shape.insert(shape.end(), field.shape.begin(), field.shape.end());
-  return at::empty(shape, at::TensorOptions().dtype(model::to_scalar_type(field.dtype)).pinned_memory(pinned));
+  return at::empty(shape, at::TensorOptions().dtype(model::to_scalar_type(field.dtype)));
 }
 
-std::vector<at::Tensor> buffers_for(const dataset::RecordSource& source, std::int64_t count, bool pinned) {
+std::vector<at::Tensor> buffers_for(const dataset::RecordSource& source, std::int64_t count) {
   std::vector<at::Tensor> tensors;
-  for (const dataset::Field& field : source.fields()) tensors.push_back(buffer_for(field, count, pinned));
+  for (const dataset::Field& field : source.fields()) tensors.push_back(buffer_for(field, count));
   return tensors;
 }
 
@@ -55,7 +55,7 @@ void Reader::begin_shard(const HeldLease& lease) {
   whole_.clear();
   if (dataset::record_bytes(*source_) * static_cast<std::size_t>(lease.rows) > most_whole_bytes) return;
   try {
-    whole_ = buffers_for(*source_, lease.rows, false);
+    whole_ = buffers_for(*source_, lease.rows);
     for (std::size_t field = 0; field < whole_.size(); ++field) {
       source_->read(field, lease.first_record, lease.rows, whole_[field].data_ptr());
     }
@@ -73,7 +73,7 @@ void Reader::fill(Batch& batch) {
 }
 
 void Reader::fill_in_order(Batch& batch) {
-  batch.tensors = buffers_for(*source_, batch.count, pinned_);
+  batch.tensors = buffers_for(*source_, batch.count);
   const std::int64_t first = batch.lease->first_record;
   try {
     for (std::size_t field = 0; field < batch.tensors.size() && batch.count > 0; ++field) {
@@ -94,16 +94,13 @@ void Reader::fill_by_length(Batch& batch) {
     return order_.is_cut(field) ? tensor.narrow(1, 0, std::min(longest, tensor.size(1))) : tensor;
   };
   if (whole_.empty()) {
-    batch.tensors = buffers_for(*source_, batch.count, false);
+    batch.tensors = buffers_for(*source_, batch.count);
     read_singly(*source_, batch.lease->first_record, batch);
     for (std::size_t i = 0; i < batch.tensors.size(); ++i) batch.tensors[i] = cut(batch.tensors[i], i).contiguous();
     return;
   }
   const at::Tensor rows = at::tensor(batch.rows, at::kLong);
-  for (std::size_t i = 0; i < whole_.size(); ++i) {
-    const at::Tensor picked = cut(whole_[i], i).index_select(0, rows);
-    batch.tensors.push_back(pinned_ ? picked.pin_memory() : picked);
-  }
+  for (std::size_t i = 0; i < whole_.size(); ++i) batch.tensors.push_back(cut(whole_[i], i).index_select(0, rows));
 }
 
 void Reader::read(const LeasePtr& lease) {

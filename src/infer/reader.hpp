@@ -19,9 +19,6 @@ class Reader {
   // Throws dataset::LengthError.
   Reader(const job::Job& job, std::shared_ptr<dataset::RecordSource> source, Outbox& outbox, BoundedQueue<Batch>& out);
 
-  // From now on batches are read into pinned memory, from which a GPU copies by itself and faster.
-  void pin_memory() { pinned_ = true; }
-
   // Reads the lease's batches and passes them on. Batches are cut from the shard's first place on, so they are the same
   // whoever reads them; only a careful lease goes record by record up to the next cut. Records that cannot be read are
   // marked bad and left zero. If the lease is `again`, asks before each batch and waits for the word. Returns when the
@@ -38,7 +35,6 @@ class Reader {
   Outbox& outbox_;
   BoundedQueue<Batch>& out_;
   std::shared_ptr<dataset::RecordSource> source_;
-  bool pinned_ = false;
   dataset::BatchOrder order_;
   dataset::BatchOrder::Shard shard_;  // of the lease at hand, if batches go by length
   std::vector<at::Tensor> whole_;     // all its records, if there is room for them: batches are picked from all over it
