@@ -30,7 +30,7 @@ void check_cuda(cudaError_t code, const char* what) {
 
 class NcclCollectives : public Collectives {
  public:
-  explicit NcclCollectives(NcclGroup group) : group_(std::move(group)) {
+  explicit NcclCollectives(const NcclGroup& group) : group_(group) {
     check_cuda(cudaSetDevice(group_.device), "choosing the GPU");
     check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
     ncclUniqueId id;
@@ -141,8 +141,8 @@ NcclId make_nccl_id() {
   return id;
 }
 
-std::unique_ptr<Collectives> make_nccl_collectives(NcclGroup group) {
-  return std::make_unique<NcclCollectives>(std::move(group));
+std::unique_ptr<Collectives> make_nccl_collectives(const NcclGroup& group) {
+  return std::make_unique<NcclCollectives>(group);
 }
 
 }  // namespace shardmill::comm
@@ -153,7 +153,7 @@ namespace shardmill::comm {
 
 std::string nccl_place(int) { return {}; }
 NcclId make_nccl_id() { throw RankLost("this build has no NCCL; configure with -DSHARDMILL_CUDA=ON"); }
-std::unique_ptr<Collectives> make_nccl_collectives(NcclGroup) {
+std::unique_ptr<Collectives> make_nccl_collectives(const NcclGroup&) {
   throw RankLost("this build has no NCCL; configure with -DSHARDMILL_CUDA=ON");
 }
 

@@ -37,6 +37,6 @@ struct NcclGroup {
 // if is_lost says so, if NCCL fails, or if a call takes longer than the deadline; the communicator is then aborted, and
 // no buffer is in use any more.
 // Method: non-blocking communicators, polled and aborted: NVIDIA NCCL User Guide, "Fault Tolerance".
-std::unique_ptr<Collectives> make_nccl_collectives(NcclGroup group);
+std::unique_ptr<Collectives> make_nccl_collectives(const NcclGroup& group);
 
 }  // namespace shardmill::comm

@@ -77,9 +77,9 @@ class StagedLink : public comm::Collectives {
 // NCCL does not know who has died, and fails when somebody has; then the clerk says so, in a while.
 class NcclLink : public comm::Collectives {
  public:
-  NcclLink(Desk& desk, comm::NcclGroup group, std::chrono::duration<double> patience)
+  NcclLink(Desk& desk, const comm::NcclGroup& group, std::chrono::duration<double> patience)
       : desk_(desk), patience_(patience) {
-    guarded([&] { nccl_ = comm::make_nccl_collectives(std::move(group)); });
+    guarded([&] { nccl_ = comm::make_nccl_collectives(group); });
   }
   std::string name() const override { return nccl_->name(); }
   void exchange(std::span<const comm::Transfer> sends, std::span<const comm::Transfer> receives) override {
@@ -192,8 +192,7 @@ std::unique_ptr<comm::Collectives> make_link(Desk& desk, const comm::Deal& deal,
   } else {
     desk.exchange({}, {{deal.members.front(), group.id.data(), group.id.size()}});
   }
-  return std::make_unique<NcclLink>(desk, std::move(group),
-                                    2 * std::chrono::duration<double>(job.fault_tolerance.rank_timeout));
+  return std::make_unique<NcclLink>(desk, group, 2 * std::chrono::duration<double>(job.fault_tolerance.rank_timeout));
 }
 
 }  // namespace shardmill::train
