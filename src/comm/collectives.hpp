@@ -6,6 +6,7 @@
 #include <string>
 
 #include "comm/transfer.hpp"
+#include "job/error.hpp"
 
 namespace shardmill::comm {
 
@@ -20,7 +21,9 @@ class Collectives {
   virtual void exchange(std::span<const Transfer> sends, std::span<const Transfer> receives) = 0;
   // Adds the vectors of all, of float32, in place and in no fixed order: the bits may depend on the number of ranks.
   // Only where can_reduce(): elsewhere there is no better way than by exchange().
-  virtual void all_reduce_sum(float* /*data*/, std::size_t /*count*/) {}
+  virtual void all_reduce_sum(float* /*data*/, std::size_t /*count*/) {
+    SHARDMILL_CHECK(false, "a reduction that there is not");
+  }
   virtual bool can_reduce() const { return false; }
 };
 

@@ -32,7 +32,9 @@ class NcclCollectives : public Collectives {
  public:
   explicit NcclCollectives(const NcclGroup& group) : group_(group) {
     check_cuda(cudaSetDevice(group_.device), "choosing the GPU");
-    check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+    cudaStream_t stream = nullptr;
+    check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
+    stream_.reset(stream);
     ncclUniqueId id;
     std::copy(group_.id.begin(), group_.id.end(), id.internal);
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
@@ -43,7 +45,6 @@ class NcclCollectives : public Collectives {
   ~NcclCollectives() override {
     // No call is under way, and the others may be gone: nothing is flushed, nobody waited for.
     if (comm_ != nullptr) abort();
-    if (stream_ != nullptr) cudaStreamDestroy(stream_);
   }
   NcclCollectives(const NcclCollectives&) = delete;
   NcclCollectives& operator=(const NcclCollectives&) = delete;
@@ -54,14 +55,15 @@ class NcclCollectives : public Collectives {
     if (sends.empty() && receives.empty()) return;
     ready();
     ncclGroupStart();
-    for (const Transfer& send : sends) ncclSend(send.data, send.bytes, ncclUint8, index_of(send.peer), comm_, stream_);
+    for (const Transfer& send : sends)
+      ncclSend(send.data, send.bytes, ncclUint8, index_of(send.peer), comm_, stream_.get());
     for (const Transfer& receive : receives)
-      ncclRecv(receive.data, receive.bytes, ncclUint8, index_of(receive.peer), comm_, stream_);
+      ncclRecv(receive.data, receive.bytes, ncclUint8, index_of(receive.peer), comm_, stream_.get());
     finish(ncclGroupEnd(), "exchange");
   }
   void all_reduce_sum(float* data, std::size_t count) override {
     ready();
-    finish(ncclAllReduce(data, data, count, ncclFloat32, ncclSum, comm_, stream_), "all-reduce");
+    finish(ncclAllReduce(data, data, count, ncclFloat32, ncclSum, comm_, stream_.get()), "all-reduce");
   }
   bool can_reduce() const override { return true; }
 
@@ -78,7 +80,7 @@ class NcclCollectives : public Collectives {
     const Clock::time_point end = Clock::now() + group_.deadline;
     settle(result, what);
     for (;;) {
-      const cudaError_t state = cudaStreamQuery(stream_);
+      const cudaError_t state = cudaStreamQuery(stream_.get());
       if (state == cudaSuccess) return;
       if (state != cudaErrorNotReady) check_cuda(state, what);
       check_async(what, end);
@@ -114,7 +116,10 @@ class NcclCollectives : public Collectives {
 
   NcclGroup group_;
   ncclComm_t comm_ = nullptr;
-  cudaStream_t stream_ = nullptr;
+  struct DestroyStream {
+    void operator()(cudaStream_t stream) const { cudaStreamDestroy(stream); }
+  };
+  std::unique_ptr<CUstream_st, DestroyStream> stream_;
 };
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "comm/nccl_collectives.hpp"
 #include "job/error.hpp"
 #include "report/log.hpp"
+#include "train/gather.hpp"
 
 namespace shardmill::train {
 namespace {
@@ -135,6 +136,16 @@ std::string why_not(const std::vector<Card>& cards) {
   return {};
 }
 
+// Made by the first of the group.
+void share_id(Desk& desk, comm::NcclGroup& group) {
+  if (group.me > 0) return desk.exchange({}, {{group.ranks.front(), group.id.data(), group.id.size()}});
+  group.id = comm::make_nccl_id();
+  std::vector<comm::Transfer> sends;
+  for (std::size_t i = 1; i < group.ranks.size(); ++i)
+    sends.push_back({group.ranks[i], group.id.data(), group.id.size()});
+  desk.exchange(std::move(sends), {});
+}
+
 [[noreturn]] void end_this_process() {
   report::log_info("NCCL could not be aborted: this rank ends itself");
   ::raise(SIGKILL);
@@ -162,14 +173,7 @@ std::unique_ptr<comm::Collectives> make_link(Desk& desk, const comm::Deal& deal,
   const auto me = static_cast<std::size_t>(found - deal.members.begin());
   std::vector<Card> cards(deal.members.size());
   cards[me] = card_of(device);
-  std::vector<comm::Transfer> sends;
-  std::vector<comm::Transfer> receives;
-  for (std::size_t i = 0; i < cards.size(); ++i) {
-    if (i == me) continue;
-    sends.push_back({deal.members[i], &cards[me], sizeof(Card)});
-    receives.push_back({deal.members[i], &cards[i], sizeof(Card)});
-  }
-  desk.exchange(std::move(sends), std::move(receives));
+  gather_one_each(desk, deal.members, me, cards);
   if (const std::string why = why_not(cards); !why.empty()) {
     if (wanted == job::Exchange::nccl)
       throw ModelError("training.exchange is nccl, but " + why + "; or set it to auto");
@@ -184,14 +188,7 @@ std::unique_ptr<comm::Collectives> make_link(Desk& desk, const comm::Deal& deal,
   group.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::duration<double>(patience));
   group.is_lost = [&desk] { return desk.interrupted(); };
   group.on_stuck = end_this_process;
-  if (me == 0) {
-    group.id = comm::make_nccl_id();
-    std::vector<comm::Transfer> ids;
-    for (std::size_t i = 1; i < cards.size(); ++i) ids.push_back({deal.members[i], group.id.data(), group.id.size()});
-    desk.exchange(std::move(ids), {});
-  } else {
-    desk.exchange({}, {{deal.members.front(), group.id.data(), group.id.size()}});
-  }
+  share_id(desk, group);
   return std::make_unique<NcclLink>(desk, group, 2 * std::chrono::duration<double>(job.fault_tolerance.rank_timeout));
 }
 

@@ -41,8 +41,10 @@ std::vector<std::int64_t> without_trailing_ones(at::IntArrayRef shape) {
 // On a GPU a target that is no class would end in an assertion of a kernel, after which nothing works any more.
 void check_range(const job::Loss& loss, const at::Tensor& target, std::int64_t count) {
   if (target.is_cpu() || target.numel() == 0) return;
-  const auto least = target.min().item<std::int64_t>();
-  const auto most = target.max().item<std::int64_t>();
+  const auto [low, high] = at::aminmax(target);
+  const at::Tensor both = at::stack({low, high}).cpu();
+  const auto least = both[0].item<std::int64_t>();
+  const auto most = both[1].item<std::int64_t>();
   if (least >= 0 && most < count) return;
   throw ModelError("the loss " + std::string(job::name_of(loss.type)) + " failed: target " +
                    std::to_string(least < 0 ? least : most) + " is out of bounds for the model's " +

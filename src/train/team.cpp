@@ -43,7 +43,7 @@ double Team::sum(const PieceStore& mine, double seconds, std::span<float> total)
   std::vector<double> times(members_.size(), 0);
   times[static_cast<std::size_t>(me_)] = seconds;
   if (reduction_ == job::Reduction::fast && size() > 1 && link_.can_reduce()) {
-    share_times(times);
+    gather_one_each(desk_, members_, static_cast<std::size_t>(me_), times);
     all_reduce(mine.pieces(), total);
   } else {
     const std::vector<Slice> slices = slices_of(static_cast<std::int64_t>(total.size()), members_.size(), grain);
@@ -101,7 +101,7 @@ void Team::scatter_and_add(const PieceStore& mine, const std::vector<Slice>& sli
 // To every member the slices of all, and what each one's logical shards took.
 void Team::gather_slices(const std::vector<Slice>& slices, std::span<float> total, std::vector<double>& times) {
   const bool together = &space_ == &host_space();  // the times are in host memory
-  if (!together) share_times(times);
+  if (!together) gather_one_each(desk_, members_, static_cast<std::size_t>(me_), times);
   const Slice my_slice = slices[static_cast<std::size_t>(me_)];
   std::vector<comm::Transfer> sends;
   std::vector<comm::Transfer> receives;
@@ -118,12 +118,6 @@ void Team::gather_slices(const std::vector<Slice>& slices, std::span<float> tota
       receives.push_back(transfer(peer, total.data() + slices[i].first, static_cast<std::size_t>(slices[i].size())));
   }
   exchange(std::move(sends), std::move(receives));
-}
-
-void Team::share_times(std::vector<double>& times) {
-  std::vector<std::int64_t> ends(times.size());
-  std::iota(ends.begin(), ends.end(), 1);
-  gather(times, ends);
 }
 
 void Team::all_reduce(const std::vector<Piece>& pieces, std::span<float> total) {
@@ -155,23 +149,6 @@ std::vector<Piece> Team::added_up(std::vector<Piece> pieces, std::size_t element
   pieces.resize(1);
   pieces.front().subtree = pieces_of(static_cast<std::size_t>(me_)).front();
   return pieces;
-}
-
-void Team::gather_bytes(char* all, std::size_t item, std::span<const std::int64_t> ends) {
-  std::vector<comm::Transfer> sends;
-  std::vector<comm::Transfer> receives;
-  const auto part = [&](std::size_t i) {
-    const std::int64_t first = i == 0 ? 0 : ends[i - 1];
-    return std::pair{all + static_cast<std::size_t>(first) * item, static_cast<std::size_t>(ends[i] - first) * item};
-  };
-  const auto [data, bytes] = part(static_cast<std::size_t>(me_));
-  for (std::size_t i = 0; i < members_.size(); ++i) {
-    if (static_cast<int>(i) == me_) continue;
-    const auto [theirs, their_bytes] = part(i);
-    if (bytes > 0) sends.push_back(transfer(members_[i], data, bytes));
-    if (their_bytes > 0) receives.push_back(transfer(members_[i], theirs, their_bytes));
-  }
-  desk_.exchange(std::move(sends), std::move(receives));
 }
 
 void Team::learn_speeds(std::span<const double> seconds) {

@@ -12,6 +12,7 @@
 #include "job/train.hpp"
 #include "train/deal.hpp"
 #include "train/desk.hpp"
+#include "train/gather.hpp"
 #include "train/slices.hpp"
 #include "train/sum_tree.hpp"
 
@@ -42,7 +43,7 @@ class Team {
   // Each member's part of `all`, in order, to every member. parts: their ends, as elements of T.
   template <typename T>
   void gather(std::vector<T>& all, std::span<const std::int64_t> ends) {
-    gather_bytes(reinterpret_cast<char*>(all.data()), sizeof(T), ends);
+    train::gather(desk_, members_, static_cast<std::size_t>(me_), all, ends);
   }
 
   // Deals the shards of the next step anew if the members' speeds call for it: the same on all members.
@@ -53,10 +54,8 @@ class Team {
   void all_reduce(const std::vector<Piece>& pieces, std::span<float> total);
   void scatter_and_add(const PieceStore& mine, const std::vector<Slice>& slices, std::span<float> total);
   void gather_slices(const std::vector<Slice>& slices, std::span<float> total, std::vector<double>& times);
-  void share_times(std::vector<double>& times);
   std::vector<Piece> added_up(std::vector<Piece> pieces, std::size_t elements);
   std::vector<Subtree> pieces_of(std::size_t member) const;
-  void gather_bytes(char* all, std::size_t item, std::span<const std::int64_t> ends);
   void learn_speeds(std::span<const double> seconds);
 
   Desk& desk_;

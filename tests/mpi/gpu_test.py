@@ -35,6 +35,12 @@ class GpuTest(TrainingTest):
 
 
 class Training(GpuTest):
+    def assert_nearly_same_weights(self, first, second, rtol):
+        one, other = (tensors(newest_checkpoint(run)) for run in (first, second))
+        for name in one:
+            if name.startswith("model/") and one[name].dtype == np.float32:
+                np.testing.assert_allclose(other[name], one[name], rtol=rtol, atol=1e-4, err_msg=name)
+
     def test_the_weights_are_those_of_one_rank_over_every_link(self):
         for network in ("cnn", "resnet", "gpt"):
             job = self.train_job(network)
@@ -52,10 +58,7 @@ class Training(GpuTest):
         alone = self.on_gpus("alone", job, 1)
         fast = self.on_gpus("fast", job, 3, "--set", "training.reduction=fast")
         self.assertTrue(self.summary(fast)["exchange"].startswith("NCCL"))
-        one, other = (tensors(newest_checkpoint(run)) for run in (alone, fast))
-        for name in one:
-            if name.startswith("model/") and one[name].dtype == np.float32:
-                np.testing.assert_allclose(other[name], one[name], rtol=1e-3, atol=1e-4, err_msg=name)
+        self.assert_nearly_same_weights(alone, fast, rtol=1e-3)
 
     def test_the_cpu_learns_nearly_the_same(self):
         job = self.train_job(steps=2, checkpoints="{every_steps: 2}", evaluation="{every_steps: 2}",
@@ -63,10 +66,7 @@ class Training(GpuTest):
         job.write_text(job.read_text().replace("dropout: 0.3", "dropout: 0.0"))  # each device has its own dice
         gpu = self.on_gpus("gpu", job, 1)
         cpu = self.run_job("cpu", job, "-n", 1, "-q", "--set", "model.device=cpu")
-        one, other = (tensors(newest_checkpoint(run)) for run in (cpu, gpu))
-        for name in one:
-            if name.startswith("model/") and one[name].dtype == np.float32:
-                np.testing.assert_allclose(other[name], one[name], rtol=1e-2, atol=1e-4, err_msg=name)
+        self.assert_nearly_same_weights(cpu, gpu, rtol=1e-2)
 
     @needs_ulfm
     def test_the_weights_are_the_same_whoever_dies(self):
