@@ -19,6 +19,9 @@ def publish(records_folder):
     records = store.load_all(records_folder)
     text = page(records)
     FOLDER.mkdir(parents=True, exist_ok=True)
+    for old in [*FOLDER.glob("*.json"), *FOLDER.glob("*.svg")]:  # of what this machine cannot run, say
+        if old.stem not in records:
+            old.unlink()
     for name, record in records.items():
         store.write(FOLDER, name, record)
         if name in WORKLOADS:

@@ -3,6 +3,7 @@ import pathlib
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 import numpy as np
 
@@ -99,6 +100,17 @@ class PageTest(unittest.TestCase):
             self.assertEqual(len(store.load(folder, "rows")["runs"]), 2)
             store.add(folder, "rows", run("ray", 3, 0.5), {**MACHINE, "cpu": "another"})
             self.assertEqual([each["seconds"] for each in store.load(folder, "rows")["runs"]], [3])
+
+    def test_what_was_not_measured_again_does_not_stay(self):
+        with tempfile.TemporaryDirectory() as name:
+            runs, published = pathlib.Path(name) / "runs", pathlib.Path(name) / "published"
+            store.write(published, "text", record("text", run("shardmill", 1, 0.5)))
+            (published / "text.svg").touch()
+            store.write(runs, "rows", ROWS)
+            with mock.patch.multiple(document, FOLDER=published, PAGE=published / "page.md", draw=mock.DEFAULT):
+                document.publish(runs)
+                self.assertEqual(document.PAGE.read_text(), document.page(store.load_all(published)))
+            self.assertEqual({path.name for path in published.iterdir()}, {"rows.json", "page.md"})
 
     def test_nothing_measured_is_told(self):
         with self.assertRaisesRegex(processes.Failed, "measure something first"):
