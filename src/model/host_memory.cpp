@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <new>
@@ -11,6 +12,7 @@
 
 #include <c10/core/Allocator.h>
 #include <c10/util/Exception.h>
+#include <malloc.h>
 #include <sys/mman.h>
 
 namespace shardmill::model {
@@ -20,6 +22,8 @@ constexpr std::size_t alignment = 64;
 // Smaller blocks the C library keeps well enough by itself.
 constexpr std::size_t least_kept = std::size_t{64} << 10;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
+constexpr std::size_t heap_step = std::size_t{64}
+                                  << 20;  // by which the C library's heap grows; what is not touched costs nothing
 
 // In front of each block, `alignment` bytes long. The allocator's interface gives back a bare address.
 struct Header {
@@ -112,12 +116,12 @@ class HostAllocator final : public c10::Allocator {
     state_.used -= capacity;
     state_.free += capacity;
     free_.emplace(capacity, Free{block, ++clock_});
-    trim(state_.peak_used);
+    trim(2 * state_.peak_used);
   }
 
-  // The longest unused go first.
+  // Until no more than this is used and free. The longest unused go first.
   void trim(std::size_t most) {
-    while (state_.free > most) {
+    while (state_.free > 0 && state_.used + state_.free > most) {
       const auto oldest = std::min_element(
           free_.begin(), free_.end(), [](const auto& a, const auto& b) { return a.second.since < b.second.since; });
       ::munmap(oldest->second.block, oldest->first);
@@ -155,6 +159,10 @@ void keep_host_memory() {
 #if !defined(__SANITIZE_ADDRESS__)
   constexpr std::uint8_t above_the_default = 1;
   c10::SetAllocator(c10::DeviceType::CPU, &allocator(), above_the_default);
+  // What oneDNN asks for by itself (weights in its own layout, for one call) it asks of the C library.
+  ::mallopt(M_MMAP_MAX, 0);
+  ::mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  ::mallopt(M_TOP_PAD, static_cast<int>(heap_step));
 #endif
 }
 

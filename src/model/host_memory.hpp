@@ -10,8 +10,10 @@
 namespace shardmill::model {
 
 // Makes this the allocator of all CPU tensors of the process; before any tensor is made, from one thread. Blocks are
-// aligned to 64 bytes. What lies free is never more than what was in use at the peak. Not in builds with
-// AddressSanitizer, which could not see a use after free.
+// aligned to 64 bytes. What is used and what lies free are together never more than twice what was in use at the peak:
+// a network whose layers have different sizes needs a block for each size, though not at the same time. The C library
+// is told to keep what is freed as well, for what operators ask of it directly. Not in builds with AddressSanitizer,
+// which could not see a use after free.
 void keep_host_memory();
 
 // For tests and reports. In bytes; blocks below the size that is kept do not count.
