@@ -104,10 +104,12 @@ class HostAllocator final : public c10::Allocator {
         block = map_pages(wanted);
       }
       if (block == nullptr) return nullptr;
+      state_.mapped += wanted;
     }
     new (block) Header{capacity};
     state_.used += capacity;
     state_.peak_used = std::max(state_.peak_used, state_.used);
+    trim(2 * state_.peak_used);
     return block;
   }
 

@@ -21,6 +21,7 @@ struct HostMemory {
   std::size_t used = 0;
   std::size_t free = 0;
   std::size_t peak_used = 0;
+  std::size_t mapped = 0;  // taken from the system so far
 };
 HostMemory host_memory();
 
