@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <string>
 #include <vector>
 
 #include <signal.h>
@@ -20,12 +21,14 @@ constexpr double stopped_timeouts = 3;    // after one or two of them the other 
 constexpr std::chrono::seconds end_patience{5};
 constexpr std::chrono::seconds error_patience{3};  // with the start, when a rank has left with an error
 
+// Processes and threads may end while they are looked at: then there is nothing to be read of them.
+
 std::vector<pid_t> children_of(pid_t process) {
   std::vector<pid_t> children;
   std::error_code error;
-  const std::filesystem::path tasks = "/proc/" + std::to_string(process) + "/task";
-  for (const auto& task : std::filesystem::directory_iterator(tasks, error)) {
-    std::ifstream list(task.path() / "children");
+  std::filesystem::directory_iterator task("/proc/" + std::to_string(process) + "/task", error);
+  for (; !error && task != std::filesystem::directory_iterator(); task.increment(error)) {
+    std::ifstream list(task->path() / "children");
     for (pid_t child = 0; list >> child;) children.push_back(child);
   }
   return children;
@@ -33,7 +36,8 @@ std::vector<pid_t> children_of(pid_t process) {
 
 bool is_stopped(pid_t process) {
   std::ifstream file("/proc/" + std::to_string(process) + "/stat");
-  const std::string stat{std::istreambuf_iterator<char>(file), {}};
+  std::string stat;
+  std::getline(file, stat, '\0');                // no iterator over the buffer: that one throws
   const std::size_t name_end = stat.rfind(')');  // the name in front of it may hold anything
   return name_end != std::string::npos && name_end + 2 < stat.size() && stat[name_end + 2] == 'T';
 }
