@@ -91,14 +91,16 @@ const std::vector<std::string>& crash_point_names() {
       "train-after-state",         // training: a peer's state has been received
       "train-before-deal",  // training, the coordinator: all have said where they stand, nobody is told who does what
       "train-begin-step",   // training: before the first logical shard of a step
-      "train-before-backward",  // training: after a forward pass
-      "train-after-shard",      // training: a logical shard's gradient is there
-      "train-before-exchange",  // training: all logical shards of this rank are there
-      "train-mid-exchange",     // training: the others' pieces are there, nothing summed yet
-      "train-before-update",    // training: the sum is there, the parameters are old
-      "train-after-update",     // training: the step is committed on this rank
-      "train-mid-evaluation",   // training: this rank's validation records are looked at, nobody is told
-                                // there
+      "train-before-backward",   // training: after a forward pass
+      "train-after-shard",       // training: a logical shard's gradient is there
+      "train-before-exchange",   // training: all logical shards of this rank are there
+      "train-mid-exchange",      // training: the others' pieces are there, nothing summed yet
+      "train-before-agreement",  // training, optimizer_sharding: this rank's sums are there, those of others may not be
+      "train-before-update",     // training: the sum is there, the parameters are old
+      "train-before-sharing",    // training, optimizer_sharding: this rank's slices are updated, nobody has been sent
+                                 // them
+      "train-after-update",      // training: the step is committed on this rank
+      "train-mid-evaluation",    // training: this rank's validation records are looked at, nobody is told
   };
   return names;
 }

@@ -176,6 +176,7 @@ void read_training(const Node& node, const Path& path, Context& context, Train& 
   reader.read("reduction", train.reduction);
   reader.read("dealing", train.dealing);
   reader.read("exchange", train.exchange);
+  reader.read("optimizer_sharding", train.optimizer_sharding);
   if (std::string file; reader.read("init_from", file)) train.init_from = file;
   reader.finish();
 }

@@ -123,6 +123,7 @@ void write_train(std::ostream& out, const Train& train) {
   out << "  reduction: " << name_of(train.reduction) << "\n";
   out << "  dealing: " << name_of(train.dealing) << "\n";
   out << "  exchange: " << name_of(train.exchange) << "\n";
+  if (train.optimizer_sharding) out << "  optimizer_sharding: true\n";
   if (train.init_from) out << "  init_from: " << quoted(train.init_from->string()) << "\n";
   write_evaluation(out, train.evaluation);
   const Checkpoints& checkpoints = train.checkpoints;

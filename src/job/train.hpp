@@ -130,6 +130,7 @@ struct Train {
   Reduction reduction = Reduction::ordered;
   Dealing dealing = Dealing::by_speed;             // of a step's logical shards to the ranks
   Exchange exchange = Exchange::automatic;         // what carries the gradients
+  bool optimizer_sharding = false;                 // each rank holds a part of the optimizer's state
   std::optional<std::filesystem::path> init_from;  // a checkpoint or a safetensors file
   Evaluation evaluation;
   Checkpoints checkpoints;

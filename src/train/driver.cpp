@@ -213,14 +213,20 @@ void Driver::note(const EvaluationReport& report) {
   progress_.say(text + (report.is_best ? "  (best)" : ""));
 }
 
+void Driver::plan_boundary(Boundary& boundary) const {
+  boundary.stops = stop_wanted_;
+  boundary.snapshot = snapshots_.is_due(boundary, keeper_->busy());
+}
+
 void Driver::at_boundary(const Boundary& boundary, Worker& worker) {
   const std::int64_t step = boundary.course.step;
-  const bool stops = stop_wanted_;
-  const bool final = boundary.finished || stops;
-  if (snapshots_.is_due(boundary, final, keeper_->busy()))
+  const bool final = boundary.finished || boundary.stops;
+  if (boundary.snapshot) {
+    snapshots_.note_taken(boundary);
     keeper_->submit(take_snapshot(job_, worker, boundary.is_best, final));
+  }
   if (final) desk_.post([this, step] { note_finished(step); });
-  if (stops && !boundary.finished) desk_.idle();  // a step more would be computed again after the restart
+  if (boundary.stops && !boundary.finished) desk_.idle();  // a step more would be computed again after the restart
 }
 
 void Driver::note_saved(const Saved& saved) {

@@ -53,7 +53,8 @@ class Driver {
   void note_in_place(const std::string& link);  // the state is there, after a deal; what carries the gradients
   void note_finished(std::int64_t step);
 
-  // In the worker's thread: takes a snapshot if one is due.
+  // In the worker's thread: says whether a snapshot is due, and takes it.
+  void plan_boundary(Boundary& boundary) const;
   void at_boundary(const Boundary& boundary, Worker& worker);
 
   bool has_begun() const { return open_; }

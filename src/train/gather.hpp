@@ -13,6 +13,12 @@
 
 namespace shardmill::train {
 
+// The members, as one of them sees them.
+struct Members {
+  std::span<const int> ranks;
+  std::size_t me = 0;  // this one's index
+};
+
 // Member i's part are the items [ends[i - 1], ends[i]) of `all`, of so many bytes each. me: this one's index.
 void gather_bytes(Desk& desk, std::span<const int> members, std::size_t me, char* all, std::size_t item_bytes,
                   std::span<const std::int64_t> ends);

@@ -119,6 +119,9 @@ class RankLife {
       hooks.on_evaluation = [this](const EvaluationReport& report) {
         tell([report](Driver& driver) { driver.note(report); });
       };
+      hooks.plan_boundary = [this](Boundary& boundary) {
+        if (const Driver* driver = driving_) driver->plan_boundary(boundary);
+      };
       hooks.on_boundary = [this](const Boundary& boundary, Worker& worker) {
         if (Driver* driver = driving_) driver->at_boundary(boundary, worker);
       };

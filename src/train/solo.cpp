@@ -108,14 +108,20 @@ WorkerHooks Solo::hooks() {
   hooks.on_evaluation = [this](const EvaluationReport& report) {
     metrics_.evaluation(report.step, report.epoch, report.metrics);
   };
+  hooks.plan_boundary = [this](Boundary& boundary) {
+    boundary.stops = stop_wanted_;
+    boundary.snapshot = snapshots_.is_due(boundary, keeper_->busy());
+  };
   hooks.on_boundary = [this](const Boundary& boundary, Worker& worker) { at_boundary(boundary, worker); };
   return hooks;
 }
 
 void Solo::at_boundary(const Boundary& boundary, Worker& worker) {
-  const bool final = boundary.finished || stop_wanted_;
-  if (snapshots_.is_due(boundary, final, keeper_->busy()))
+  const bool final = boundary.finished || boundary.stops;
+  if (boundary.snapshot) {
+    snapshots_.note_taken(boundary);
     keeper_->submit(take_snapshot(job_, worker, boundary.is_best, final));
+  }
   if (!final) return;
   desk_.end();
   throw Interrupted{};

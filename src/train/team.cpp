@@ -120,6 +120,74 @@ void Team::gather_slices(const std::vector<Slice>& slices, std::span<float> tota
   exchange(std::move(sends), std::move(receives));
 }
 
+void Team::sum_slices(const PieceStore& mine, const std::vector<Slice>& slices, std::span<float> total) {
+  if (reduction_ == job::Reduction::fast && size() > 1 && link_.can_reduce()) return all_reduce(mine.pieces(), total);
+  const std::size_t members = members_.size();
+  const auto me = static_cast<std::size_t>(me_);
+  std::vector<Slice> with_rest = slices;
+  with_rest.back().last = static_cast<std::int64_t>(total.size());
+  scatter_and_add(mine, with_rest, total);
+  if (members == 1) return;
+  std::vector<comm::Transfer> sends;
+  std::vector<comm::Transfer> receives;
+  const auto piece_of = [&](std::size_t peer, const Slice& slice) {
+    return transfer(members_[peer], total.data() + slice.first, static_cast<std::size_t>(slice.size()));
+  };
+  const std::size_t before = (me + members - 1) % members;
+  if (slices[me].size() > 0) sends.push_back(piece_of((me + 1) % members, slices[me]));
+  if (slices[before].size() > 0) receives.push_back(piece_of(before, slices[before]));
+  const Slice rest{slices.back().last, with_rest.back().last};
+  for (std::size_t i = 0; i + 1 < members && rest.size() > 0; ++i) {
+    if (me + 1 == members) sends.push_back(piece_of(i, rest));
+    if (me == i) receives.push_back(piece_of(members - 1, rest));
+  }
+  exchange(std::move(sends), std::move(receives));
+}
+
+Team::Agreement Team::agree(double seconds, const std::vector<Slice>& slices,
+                            const std::optional<std::vector<double>>& squares) {
+  std::vector<std::int64_t> ends;
+  for (const Slice& slice : slices) {
+    const auto values = 1 + (squares ? static_cast<std::int64_t>(chunks_of(slice).size()) : 0);
+    ends.push_back((ends.empty() ? 0 : ends.back()) + values);
+  }
+  const auto first = [&ends](std::size_t i) { return i == 0 ? 0 : ends[i - 1]; };
+  std::vector<double> all(static_cast<std::size_t>(ends.back()));
+  const auto mine = all.begin() + first(static_cast<std::size_t>(me_));
+  *mine = seconds;
+  if (squares) std::copy(squares->begin(), squares->end(), mine + 1);
+  gather(all, ends);
+  Agreement agreement;
+  std::vector<double> times;
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    times.push_back(all[static_cast<std::size_t>(first(i))]);
+    agreement.squares.insert(agreement.squares.end(), all.begin() + first(i) + 1, all.begin() + ends[i]);
+  }
+  learn_speeds(times);
+  agreement.seconds = std::accumulate(times.begin(), times.end(), 0.0);
+  return agreement;
+}
+
+void Team::share(const std::vector<Slice>& slices, const std::vector<std::size_t>& givers,
+                 const std::vector<bool>& lacking, std::span<float> vector) {
+  const auto me = static_cast<std::size_t>(me_);
+  std::vector<comm::Transfer> sends;
+  std::vector<comm::Transfer> receives;
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    if (slices[i].size() == 0) continue;
+    float* const data = vector.data() + slices[i].first;
+    const auto count = static_cast<std::size_t>(slices[i].size());
+    if (givers[i] != me) {
+      if (lacking[me]) receives.push_back(transfer(members_[givers[i]], data, count));
+      continue;
+    }
+    for (std::size_t peer = 0; peer < members_.size(); ++peer) {
+      if (peer != me && lacking[peer]) sends.push_back(transfer(members_[peer], data, count));
+    }
+  }
+  exchange(std::move(sends), std::move(receives));
+}
+
 void Team::all_reduce(const std::vector<Piece>& pieces, std::span<float> total) {
   if (pieces.empty()) {
     space_.clear(total.data(), total.size());

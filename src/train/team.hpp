@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -28,6 +29,7 @@ class Team {
   bool is_member() const { return me_ >= 0; }
   int size() const { return static_cast<int>(members_.size()); }
   int me() const { return me_; }  // index among the members
+  Members group() const { return {members_, static_cast<std::size_t>(me_)}; }
   const std::vector<std::int64_t>& my_shards() const { return shares_[static_cast<std::size_t>(me_)]; }
   const std::vector<double>& speeds() const { return speeds_; }
 
@@ -39,6 +41,20 @@ class Team {
   // first adds what it holds, so that it sends one vector where the deal leaves it several pieces; the bits then depend
   // on the deal, and on NCCL, which is left to do it as it likes.
   double sum(const PieceStore& mine, double seconds, std::span<float> total);
+
+  // The same in parts, for optimizer_sharding, where each member needs the sum of its own slice and of the one before
+  // it alone. slices: one of each member, from 0 on; what lies behind the last one is summed for all.
+  void sum_slices(const PieceStore& mine, const std::vector<Slice>& slices, std::span<float> total);
+  // What all members together spent on their logical shards, and the squares of all chunks (chunk_squares) if each
+  // gives those of its slice. Speeds are kept up to date. Who returns from here knows that sum_slices() is over on all.
+  struct Agreement {
+    double seconds = 0;
+    std::vector<double> squares;
+  };
+  Agreement agree(double seconds, const std::vector<Slice>& slices, const std::optional<std::vector<double>>& squares);
+  // Slices of a vector to the members that lack them: givers[i] is the index of the one who gives slice i.
+  void share(const std::vector<Slice>& slices, const std::vector<std::size_t>& givers, const std::vector<bool>& lacking,
+             std::span<float> vector);
 
   // Each member's part of `all`, in order, to every member. parts: their ends, as elements of T.
   template <typename T>

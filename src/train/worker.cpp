@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -71,12 +72,19 @@ Worker::Worker(const job::Job& job, int rank, model::Trainable& network, Trainin
       batches_([&data](BatchKey key) { return data.training(key); }, batches_ahead) {}
 
 void Worker::begin_with(Course course) {
+  optimizer_.whole();
+  take_over(std::move(course));
+}
+
+void Worker::take_over(Course course) {
   course_ = std::move(course);
   if (!course_.counters.empty()) flat_.counters() = course_.counters;
   course_.counters = flat_.counters();
   outliers_.restore(course_.outliers);
   optimizer_.set_steps(course_.optimizer_steps);
   has_state_ = true;
+  sums_.there = sums_.on_all = false;
+  updated_.reset();
 }
 
 void Worker::run() {
@@ -93,6 +101,8 @@ void Worker::run() {
       } catch (const Interrupted&) {
       }
     }
+  } catch (const RankLost& error) {
+    desk_.post([message = std::string(error.what())] { throw RankLost(message); });  // as if MPI had told the clerk
   } catch (const ModelError& error) {
     desk_.fail({error.what(), error.exit_code(), Cause::model});
   } catch (const StoreError& error) {
@@ -111,12 +121,16 @@ void Worker::run() {
 }
 
 void Worker::work(const comm::Deal& deal) {
-  copy_state(deal);
+  told_finished_ = false;  // the coordinator may be a new one
   const auto link = make_link(desk_, deal, rank_, job_, device_of(flat_));
   Team team(desk_, *link, space_, deal, rank_, train_);
+  const bool in_parts = team.is_member() && train_.optimizer_sharding;
+  if (in_parts) settle(team);
+  copy_state(deal);
+  if (in_parts) optimizer_.spread(desk_, team.group());
   hooks_.on_dealt(team.is_member() && team.size() > 1 ? link->name() : "");
   if (!team.is_member()) desk_.idle();
-  told_finished_ = false;  // the coordinator may be a new one
+  if (in_parts) boundary(team, false);  // it may have been missed when somebody died
   while (!finished()) {
     if (course_.evaluated) {
       step(team);
@@ -126,7 +140,7 @@ void Worker::work(const comm::Deal& deal) {
       evaluate(team);
     }
   }
-  boundary(false);
+  boundary(team, false);
   desk_.idle();
 }
 
@@ -141,12 +155,16 @@ void Worker::note_course() {
   course_.outliers = outliers_.state();
 }
 
-void Worker::boundary(bool is_best) {
+void Worker::boundary(Team& team, bool is_best) {
   note_course();
   const bool is_end = finished();
   if (is_end && told_finished_ && !is_best) return;
   told_finished_ = is_end;
-  hooks_.on_boundary({course_, is_best, is_end}, *this);
+  Boundary boundary{course_, is_best, is_end};
+  hooks_.plan_boundary(boundary);
+  if (train_.optimizer_sharding) whole_ = optimizer_.copy_of_all(desk_, team.group(), boundary.snapshot);
+  hooks_.on_boundary(boundary, *this);
+  whole_.reset();
 }
 
 // ---- A step ---------------------------------------------------------------------------------------------------------
@@ -176,12 +194,15 @@ void Worker::step(Team& team) {
     crash_point("train-after-shard");
   }
   crash_point("train-before-exchange");
-  const double busy =
-      team.sum(pieces_, spent_, {total_.mutable_data_ptr<float>(), static_cast<std::size_t>(total_.numel())});
-  pieces_.clear();
-  spent_ = 0;
-  crash_point("train-before-update");
-  commit(flat_.loss_of(total_), busy);
+  if (train_.optimizer_sharding) {
+    update_in_parts(team);
+  } else {
+    const double busy = team.sum(pieces_, spent_, total());
+    crash_point("train-before-update");
+    update(flat_.loss_of(total_), needs_norm() ? grad_norm(gradient()) : 0, busy);
+  }
+  commit();
+  boundary(team, false);
   crash_point("train-after-update");
 }
 
@@ -221,12 +242,20 @@ void Worker::compute(std::int64_t shard, std::int64_t records) {
 
 bool Worker::is_scaled() const { return job_.model.precision == job::Precision::float16; }
 
-// The gradient's norm, and whether the step is skipped, go into the report.
-Worker::Verdict Worker::judge(double loss, const at::Tensor& gradient, StepReport& report) {
+bool Worker::needs_norm() const { return train_.clip_grad_norm || train_.skip_outliers || is_scaled(); }
+
+at::Tensor Worker::gradient() const { return total_.narrow(0, 0, flat_.trained()); }
+
+std::span<float> Worker::total() {
+  return {total_.mutable_data_ptr<float>(), static_cast<std::size_t>(total_.numel())};
+}
+
+// norm: the gradient's, if needed. It, and whether the step is skipped, go into the report.
+Worker::Verdict Worker::judge(double loss, double norm, StepReport& report) {
   Verdict verdict;
   if (is_scaled()) verdict.scale = 1 / course_.loss_scale.factor;
-  if (train_.clip_grad_norm || train_.skip_outliers || is_scaled()) {
-    report.gradient_norm = grad_norm(gradient) * verdict.scale;
+  if (needs_norm()) {
+    report.gradient_norm = norm * verdict.scale;
     // torch.nn.utils.clip_grad_norm_, its epsilon included
     if (train_.clip_grad_norm) verdict.scale *= std::min(1.0, *train_.clip_grad_norm / (report.gradient_norm + 1e-6));
   }
@@ -240,34 +269,40 @@ Worker::Verdict Worker::judge(double loss, const at::Tensor& gradient, StepRepor
   return verdict;
 }
 
-void Worker::commit(double loss, double busy) {
+void Worker::update(double loss, double norm, double busy) {
   const at::NoGradGuard no_grad;
   const Sampler& sampler = data_.sampler();
-  const at::Tensor gradient = total_.narrow(0, 0, flat_.trained());
   StepReport report;
   report.epoch = sampler.epoch_of(course_.step);
   report.records = sampler.batch_records(course_.step);
   report.loss = loss;
   report.busy = busy;
   report.learning_rate = learning_rate(train_.optimizer, train_.schedule, course_.step, sampler.total_steps());
-  const Verdict verdict = judge(loss, gradient, report);
+  const Verdict verdict = judge(loss, norm, report);
   if (!report.skipped) {
     at::Tensor trained = flat_.parameters().narrow(0, 0, flat_.trained());
-    optimizer_.step(trained, gradient, report.learning_rate, verdict.scale, 0, flat_.trained());
+    optimizer_.step(trained, gradient(), report.learning_rate, verdict.scale);
     flat_.commit_buffers(total_, train_.accumulation);
   }
+  updated_ = Updated{report, verdict.hopeless};
+}
+
+void Worker::commit() {
+  Updated updated = *std::exchange(updated_, std::nullopt);
+  pieces_.clear();
+  spent_ = 0;
+  sums_.there = sums_.on_all = false;
   ++course_.step;
   course_.optimizer_steps = optimizer_.steps();
-  course_.evaluated = !evaluation_is_due(train_.evaluation, sampler, course_.step);
-  report.step = course_.step;
+  course_.evaluated = !evaluation_is_due(train_.evaluation, data_.sampler(), course_.step);
+  updated.report.step = course_.step;
   desk_.progress();
-  hooks_.on_step(report);
-  if (verdict.hopeless && !train_.skip_outliers) {
+  hooks_.on_step(updated.report);
+  if (updated.hopeless && !train_.skip_outliers) {
     throw ModelError((is_scaled() ? "the gradient of step " : "the loss of step ") + std::to_string(course_.step) +
                      " is not finite: lower the learning rate, clip the gradient (clip_grad_norm) or skip such steps "
                      "(skip_outliers); the checkpoints before it are good");
   }
-  boundary(false);
 }
 
 // ---- Evaluation -----------------------------------------------------------------------------------------------------
@@ -312,7 +347,7 @@ void Worker::evaluate(Team& team) {
   last_metrics_ = report.metrics;
   report.is_best = note_evaluation(course_, rule, finish(rule.best, all));
   hooks_.on_evaluation(report);
-  boundary(report.is_best);
+  boundary(team, report.is_best);
 }
 
 // ---- State from a peer ----------------------------------------------------------------------------------------------
@@ -324,7 +359,9 @@ void Worker::copy_state(const comm::Deal& deal) {
   // What comes is kept apart until all of it is there: the sender may die, and then this rank's own state may be the
   // newest that is left.
   std::vector<at::Tensor> mine{flat_.parameters(), flat_.buffers()};
-  for (const auto& [name, tensor] : optimizer_.state()) mine.push_back(tensor);
+  if (!train_.optimizer_sharding) {
+    for (const auto& [name, tensor] : optimizer_.whole().state()) mine.push_back(tensor);
+  }
   std::vector<at::Tensor> staged;
   for (const at::Tensor& tensor : mine)
     staged.push_back(behind ? at::empty(tensor.sizes(), at::kFloat) : tensor.to(at::kCPU));
@@ -348,7 +385,7 @@ void Worker::copy_state(const comm::Deal& deal) {
   for (std::size_t i = 0; i < mine.size(); ++i) mine[i].copy_(staged[i]);
   pieces_.clear();
   spent_ = 0;
-  begin_with(from_json(course));
+  take_over(from_json(course));
   crash_point("train-after-state");
 }
 

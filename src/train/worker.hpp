@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "job/job.hpp"
@@ -13,7 +14,7 @@
 #include "train/desk.hpp"
 #include "train/device_space.hpp"
 #include "train/flat_state.hpp"
-#include "train/optimizer.hpp"
+#include "train/optimizer_shards.hpp"
 #include "train/prefetcher.hpp"
 #include "train/sum_tree.hpp"
 #include "train/team.hpp"
@@ -43,6 +44,9 @@ struct Boundary {
   const Course& course;
   bool is_best = false;   // an evaluation has just said so
   bool finished = false;  // nothing is left to do
+  // What the rank decides that keeps the checkpoints:
+  bool stops = false;     // the run is to end here
+  bool snapshot = false;  // one is due
 };
 
 class Worker;
@@ -52,7 +56,9 @@ struct WorkerHooks {
   std::function<void(const std::string& link)> on_dealt;  // the state is there, work begins; what carries gradients
   std::function<void(const StepReport&)> on_step;
   std::function<void(const EvaluationReport&)> on_evaluation;
-  std::function<void(const Boundary&, Worker&)> on_boundary;  // also once this rank is through
+  // At a boundary, also once this rank is through: first what is decided there, then what is done.
+  std::function<void(Boundary&)> plan_boundary;
+  std::function<void(const Boundary&, Worker&)> on_boundary;
 };
 
 class Worker {
@@ -68,7 +74,8 @@ class Worker {
   // At a boundary, from a hook: the state as it is now.
   const Course& course() const { return course_; }
   FlatState& flat() { return flat_; }
-  FlatOptimizer& optimizer() { return optimizer_; }
+  // All of its state; with optimizer_sharding at a boundary with a snapshot only, and before the run begins.
+  FlatOptimizer& optimizer() { return whole_ ? *whole_ : optimizer_.whole(); }
   std::int64_t epoch() const;  // epochs begun
   const std::vector<std::pair<std::string, double>>& last_metrics() const { return last_metrics_; }
 
@@ -76,6 +83,7 @@ class Worker {
   void work(const comm::Deal& deal);
   void copy_state(const comm::Deal& deal);
   bool finished() const;
+  void take_over(Course course);
   void step(Team& team);
   void evaluate(Team& team);
   void compute(std::int64_t shard, std::int64_t records);
@@ -84,11 +92,20 @@ class Worker {
     bool hopeless = false;  // no later step can be better
   };
   bool is_scaled() const;  // the loss, and so the gradient
-  Verdict judge(double loss, const at::Tensor& gradient, StepReport& report);
-  void commit(double loss, double busy);
+  bool needs_norm() const;
+  at::Tensor gradient() const;  // of the sums
+  std::span<float> total();
+  Verdict judge(double loss, double norm, StepReport& report);
+  // The sums are there: the optimizer's step, for what is held here, and the buffers.
+  void update(double loss, double norm, double busy);
+  // The parameters are those of the next step.
+  void commit();
+  // With optimizer_sharding:
+  void update_in_parts(Team& team);
+  void settle(Team& team);
   void plan_batches(const std::vector<std::int64_t>& shards);
   void note_course();
-  void boundary(bool is_best);
+  void boundary(Team& team, bool is_best);
 
   const job::Job& job_;
   const job::Train& train_;
@@ -98,7 +115,8 @@ class Worker {
   Desk& desk_;
   WorkerHooks hooks_;
   FlatState flat_;
-  FlatOptimizer optimizer_;
+  OptimizerShards optimizer_;
+  std::optional<FlatOptimizer> whole_;  // a copy for a snapshot
   Outliers outliers_;
   Course course_;
   bool has_state_ = false;
@@ -109,6 +127,22 @@ class Worker {
   PieceStore pieces_;
   double spent_ = 0;  // seconds on pieces_
   at::Tensor total_;  // the sum of a step's contributions
+  // A step whose update is made and which is not committed.
+  struct Updated {
+    StepReport report;
+    bool hopeless = false;
+  };
+  std::optional<Updated> updated_;
+  // With optimizer_sharding, of the step at hand, or the last:
+  struct Sums {
+    bool there = false;         // of the slices that this rank updates
+    bool on_all = false;        // known to be there on all members
+    double norm = 0;            // of the whole gradient
+    double busy = 0;            // StepReport::busy
+    std::vector<int> members;   // ranks
+    std::vector<Slice> slices;  // of each of them
+  };
+  Sums sums_;
   std::vector<std::pair<std::string, double>> last_metrics_;
   Prefetcher<Batch> batches_;
 };

@@ -9,6 +9,8 @@ from harness import SOURCE, ShardmillTest
 NETWORKS = {
     "cnn": "{zoo: cnn, options: {in_channels: 1, channels: [8, 16], classes: 10, dropout: 0.3}}",
     "resnet": "{zoo: resnet18, options: {in_channels: 3, classes: 4, stem: cifar}}",
+    # Large enough to be cut in slices for several ranks.
+    "mlp": "{zoo: mlp, options: {inputs: 64, hidden: [512, 512], outputs: 10, dropout: 0.2}}",
     "gpt": "{zoo: gpt, options: {vocab_size: 256, block_size: 32, layers: 2, heads: 2, width: 32, dropout: 0.1}}",
 }
 
@@ -67,8 +69,9 @@ class TrainingTest(ShardmillTest):
             training["loss"] = "{type: cross_entropy, label_smoothing: 0.1}"
             training["optimizer"] = "{type: sgd, learning_rate: 0.05, momentum: 0.9, nesterov: true, weight_decay: 5e-4}"
         else:
+            shape = "{reshape: [64]}]" if network == "mlp" else "{reshape: [1, 8, 8]}], augment: {crop_padding: 1}"
             dataset = (f"{{path: {SOURCE}/data/digits.h5, inputs: [images], target: labels, transforms: "
-                       "[{cast: float32}, {scale: 0.0625}, {reshape: [1, 8, 8]}], augment: {crop_padding: 1}, split: {mask: held_out}}")
+                       f"[{{cast: float32}}, {{scale: 0.0625}}, {shape}, split: {{mask: held_out}}}}")
             training["loss"] = "cross_entropy"
             sections["evaluation"] = "{every_steps: 10, metrics: [accuracy], best: accuracy}"
         for key, value in settings.items():

@@ -11,6 +11,7 @@ from training import TrainingTest
 
 POINTS = [point for point in re.findall(r'^      "([a-z-]+)",', (SOURCE / "src/job/crash_point.cpp").read_text(), re.MULTILINE)
           if point.startswith(("checkpoint-", "train-"))]
+IN_PARTS = ("train-before-agreement", "train-before-sharing")  # with optimizer_sharding only
 
 
 class TrainingChaosTest(TrainingTest):
@@ -21,22 +22,26 @@ class TrainingChaosTest(TrainingTest):
             words += ["--set", f"fault_tolerance.spares={spares}"]
         return self.run_job(name, job, *words, env={"SHARDMILL_CRASH_AT": crash_at}, timeout=90)
 
-    def matrix(self, rank, signal):
-        job = self.train_job()
-        expected = self.run_job("expected", job, "-n", 1, "-q")
-        self.assertGreaterEqual(len(POINTS), 14)
-        for point in POINTS:
+    def matrix(self, rank, signal, points=tuple(point for point in POINTS if point not in IN_PARTS), **settings):
+        job = self.train_job(**settings)
+        expected = self.run_job(f"expected-{rank}", job, "-n", 1, "-q")
+        self.assertGreaterEqual(len(POINTS), 16)
+        for point in points:
             if rank != 0 and point.startswith(("checkpoint-", "train-before-deal")):
                 continue  # those are the coordinator's
             first_state = point in ("train-before-state", "train-after-state")
             if rank == 0 and first_state:
                 continue  # with the only one that has a state yet, the run is started again: not in one mpirun
             nth = 1 if first_state else 2
+            crash_at = f"{point}:{rank}:{nth}:{signal}"
+            if point == "train-before-deal":
+                crash_at = f"train-after-shard:2:5,{crash_at}"  # or there is no second deal
             with self.subTest(point=point):
-                run = self.disturbed(f"{point}-{rank}-{signal}", job, f"{point}:{rank}:{nth}:{signal}")
+                run = self.disturbed(f"{point}-{rank}-{signal}", job, crash_at, ranks=4 if "," in crash_at else 3)
                 self.assert_same_state(expected, run)
                 summary = json.loads((run / "summary.json").read_text())
                 self.assertEqual(summary["fault_tolerance"], 1)
+                self.assertEqual(summary["faults"]["total"], crash_at.count(",") + 1)
 
     def test_worker_sigkill(self):
         self.matrix(2, "SIGKILL")
@@ -49,6 +54,40 @@ class TrainingChaosTest(TrainingTest):
 
     def test_coordinator_sigstop(self):
         self.matrix(0, "SIGSTOP")
+
+    def test_in_parts_worker_sigkill(self):
+        self.matrix(1, "SIGKILL", [point for point in POINTS if point.startswith("train-")], **self.in_parts())
+
+    def test_in_parts_coordinator_sigkill(self):
+        self.matrix(0, "SIGKILL", [point for point in POINTS if point.startswith("train-")], **self.in_parts())
+
+    def test_in_parts_sigstop(self):
+        for rank in (0, 2):
+            self.matrix(rank, "SIGSTOP", [*IN_PARTS, "train-before-update"], **self.in_parts())
+
+    @staticmethod
+    def in_parts():
+        return {"network": "mlp", "optimizer_sharding": "true"}
+
+    def test_in_parts_several_die(self):
+        job = self.train_job(**self.in_parts())
+        expected = self.run_job("expected", job, "-n", 1, "-q")
+        for name, crash_at in {
+                "two-that-are-no-neighbours": "train-before-sharing:1:7,train-before-sharing:3:7",
+                "one-after-the-other": "train-before-update:0:3,train-after-shard:1:20,train-before-sharing:2:12",
+                "a-spare-joins": "train-before-sharing:1:5,train-after-state:5:1",
+        }.items():
+            with self.subTest(name):
+                run = self.disturbed(name, job, crash_at, ranks=5, spares=2 if "spare" in name else 0)
+                self.assert_same_state(expected, run)
+
+    def test_in_parts_two_neighbours_take_a_part_with_them(self):
+        """Then it goes on from the checkpoint: started again by itself, with the same bits."""
+        job = self.train_job(**self.in_parts())
+        expected = self.run_job("expected", job, "-n", 1, "-q")
+        run = self.run_job("run", job, "-n", 4, env={"SHARDMILL_CRASH_AT": "train-before-sharing:1:10,train-before-sharing:2:10"})
+        self.assert_same_state(expected, run)
+        self.assertEqual((run / "journal").read_text().count('"entry":"started"'), 2)
 
     def test_two_at_once_and_all_but_one(self):
         job = self.train_job()

@@ -19,6 +19,16 @@ class TrainingRanksTest(TrainingTest):
                     run = self.run_job(f"{network}-{ranks}", job, "-n", ranks, "-q", timeout=180)
                     self.assert_same_state(expected, run)
 
+    def test_same_bits_with_the_optimizer_cut_in_parts(self):
+        for network in ("mlp", "cnn"):  # the second is too small to be cut: one rank and the next have all of it
+            job = self.train_job(network)
+            expected = self.run_job(f"{network}-1", job, "-n", 1, "-q")
+            for ranks in (1, 2, 3, 4):
+                with self.subTest(network=network, ranks=ranks):
+                    run = self.run_job(f"{network}-parts-{ranks}", job, "-n", ranks, "-q",
+                                       "--set", "training.optimizer_sharding=true")
+                    self.assert_same_state(expected, run)
+
     def test_digits_train_reaches_its_accuracy(self):
         self.run_job("run", SOURCE / "jobs/digits-train.yaml", "-n", 2, "-q", timeout=120)
         summary = json.loads((self.folder / "run/summary.json").read_text())

@@ -47,6 +47,7 @@ training:
   reduction: fast
   dealing: even
   exchange: mpi
+  optimizer_sharding: true
   init_from: data/m.pt
 evaluation: {every_steps: 50, metrics: [accuracy, top_5], best: accuracy, batch_size: 128,
              early_stopping: {patience: 3, min_delta: 0.001}}
@@ -90,6 +91,7 @@ TEST_F(TrainJob, ReadsEveryKey) {
   EXPECT_EQ(train.reduction, Reduction::fast);
   EXPECT_EQ(train.dealing, Dealing::even);
   EXPECT_EQ(train.exchange, Exchange::mpi);
+  EXPECT_TRUE(train.optimizer_sharding);
   EXPECT_EQ(train.init_from, folder_ / "data/m.pt");
   EXPECT_EQ(train.evaluation.every_steps, 50);
   EXPECT_THAT(train.evaluation.metrics, ElementsAre(EvaluationMetric::accuracy, EvaluationMetric::top_5));
@@ -109,6 +111,7 @@ TEST_F(TrainJob, FillsInDefaults) {
   EXPECT_EQ(train.reduction, Reduction::ordered);
   EXPECT_EQ(train.dealing, Dealing::by_speed);
   EXPECT_EQ(train.exchange, Exchange::automatic);
+  EXPECT_FALSE(train.optimizer_sharding);
   EXPECT_EQ(train.evaluation, Evaluation{});
   EXPECT_EQ(train.checkpoints, Checkpoints{});
   // No shard without a record.

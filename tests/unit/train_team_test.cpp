@@ -1,73 +1,19 @@
 // A step's sum among ranks that are threads here: over MPI's host memory, through host memory, and by a library that
 // reduces in its own way.
-#include <condition_variable>
 #include <cstring>
-#include <deque>
-#include <map>
-#include <mutex>
 #include <random>
+#include <set>
 #include <thread>
 
 #include <gtest/gtest.h>
 
+#include "rank_threads.hpp"
 #include "train/device_space.hpp"
 #include "train/links.hpp"
 #include "train/team.hpp"
 
 namespace shardmill::train {
 namespace {
-
-// What the ranks have sent each other and not yet received.
-class Post {
- public:
-  void send(int from, const comm::Transfer& transfer) {
-    const std::lock_guard lock(mutex_);
-    const auto* data = static_cast<const char*>(transfer.data);
-    letters_[{from, transfer.peer}].emplace_back(data, data + transfer.bytes);
-    arrived_.notify_all();
-  }
-  void receive(int to, const comm::Transfer& transfer) {
-    std::unique_lock lock(mutex_);
-    auto& letters = letters_[{transfer.peer, to}];
-    arrived_.wait(lock, [&] { return !letters.empty(); });
-    EXPECT_EQ(letters.front().size(), transfer.bytes);
-    std::memcpy(transfer.data, letters.front().data(), std::min(letters.front().size(), transfer.bytes));
-    letters.pop_front();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable arrived_;
-  std::map<std::pair<int, int>, std::deque<std::vector<char>>> letters_;
-};
-
-// Stands for MPI: carries out what a rank's worker wants to be transferred.
-class Clerk {
- public:
-  Clerk(Post& post, int rank, Desk& desk) : post_(post), rank_(rank), desk_(desk), thread_([this] { run(); }) {}
-  ~Clerk() {
-    end_ = true;
-    thread_.join();
-  }
-
- private:
-  void run() {
-    while (!end_) {
-      desk_.wait(std::chrono::milliseconds(1));
-      const auto transfers = desk_.take_transfers();
-      if (!transfers) continue;
-      for (const comm::Transfer& send : transfers->sends) post_.send(rank_, send);
-      for (const comm::Transfer& receive : transfers->receives) post_.receive(rank_, receive);
-      desk_.end_transfers(true);
-    }
-  }
-
-  Post& post_;
-  int rank_;
-  Desk& desk_;
-  std::atomic<bool> end_ = false;
-  std::thread thread_;
-};
 
 // Stands for NCCL: it adds in the order of the ranks.
 class Reducing : public comm::Collectives {
@@ -113,11 +59,32 @@ std::vector<float> contribution(std::int64_t shard) {
   return values;
 }
 
+// As optimizer_sharding cuts them: the second member has nothing, and the last elements are nobody's.
+const std::vector<Slice> slices{{0, 1024}, {1024, 1024}, {1024, 2900}};
+
 enum class By { host, staged, reducing };
+
+// Sums in parts, and checks what the member is said to have then; afterwards it has everything.
+double sum_in_parts(Team& team, const PieceStore& pieces, double seconds, const std::vector<float>& expected,
+                    std::span<float> total) {
+  const auto same = [&](std::int64_t first, std::int64_t last) {
+    return std::equal(expected.begin() + first, expected.begin() + last, total.begin() + first);
+  };
+  team.sum_slices(pieces, slices, total);
+  const auto me = static_cast<std::size_t>(team.me());
+  for (const std::size_t i : {me, (me + 2) % 3}) EXPECT_TRUE(same(slices[i].first, slices[i].last)) << me << ", " << i;
+  EXPECT_TRUE(same(2900, elements));
+  EXPECT_TRUE(team.agree(0, slices, std::nullopt).squares.empty());
+  const std::vector<double> square(slices[me].size() > 0 ? 1 : 0, static_cast<double>(me + 5));
+  const Team::Agreement agreement = team.agree(seconds, slices, square);
+  EXPECT_EQ(agreement.squares, (std::vector<double>{5, 7}));
+  team.share(slices, {0, 1, 2}, {true, true, true}, total);
+  return agreement.seconds;
+}
 
 // The sum as each member has it. ranks: of the world; owner: of each shard, as an index into them.
 std::vector<std::vector<float>> sums(By by, job::Reduction reduction, std::vector<std::int32_t> ranks,
-                                     std::vector<std::int32_t> owner) {
+                                     std::vector<std::int32_t> owner, const std::vector<float>& in_parts = {}) {
   Post post;
   comm::Deal deal;
   deal.members = ranks;
@@ -146,7 +113,10 @@ std::vector<std::vector<float>> sums(By by, job::Reduction reduction, std::vecto
         pieces.add(shard);
       }
       Floats total = make_floats(space, elements);
-      const double busy = team.sum(pieces, 1 + static_cast<double>(i), {total.get(), elements});
+      const double seconds = 1 + static_cast<double>(i);
+      const std::span<float> span(total.get(), elements);
+      const double busy =
+          in_parts.empty() ? team.sum(pieces, seconds, span) : sum_in_parts(team, pieces, seconds, in_parts, span);
       EXPECT_DOUBLE_EQ(busy, static_cast<double>(ranks.size() * (ranks.size() + 1)) / 2);
       for (std::size_t member = 0; member < ranks.size(); ++member) {
         const auto shares = std::count(deal.owner.begin(), deal.owner.end(), static_cast<std::int32_t>(member));
@@ -175,6 +145,45 @@ TEST(Team, AddsToTheSameBitsOverAnyLinkAndHoweverItIsDealt) {
         EXPECT_TRUE(same_bits(sum, alone()));
     }
   }
+}
+
+TEST(Team, AddsToTheSameBitsInParts) {
+  for (const By by : {By::host, By::staged}) {
+    for (const std::vector<std::int32_t>& owner :
+         std::vector<std::vector<std::int32_t>>{{0, 0, 1, 1, 2}, {1, 1, 1, 1, 1}}) {
+      for (const std::vector<float>& sum : sums(by, job::Reduction::ordered, {0, 3, 4}, owner, alone()))
+        EXPECT_TRUE(same_bits(sum, alone()));
+    }
+  }
+}
+
+TEST(Team, SharesWhatWasCutAmongOthers) {
+  Post post;
+  comm::Deal deal;
+  deal.members = {1, 2, 5};  // of what 0, 1 and 2 had, and 5 is new
+  deal.owner = {0, 1, 2};
+  deal.speeds = {0, 0, 0};
+  std::vector<std::thread> members;
+  for (const int rank : deal.members) {
+    members.emplace_back([&, rank] {
+      Desk desk;
+      desk.deal(deal);
+      const Clerk clerk(post, rank, desk);
+      const auto link = make_host_link(desk);
+      Team team(desk, *link, host_space(), deal, rank, job::Train{});
+      std::vector<float> vector(elements, -1);
+      // 1 has its own slice and that of 0; 2 has its own.
+      const auto fill = [&](const Slice& slice, float value) {
+        std::fill(vector.begin() + slice.first, vector.begin() + slice.last, value);
+      };
+      if (rank == 1) fill(slices[0], 10);
+      if (rank == 2) fill(slices[2], 12);
+      team.share(slices, {0, 0, 1}, {true, true, false}, vector);
+      const std::set<float> found(vector.begin(), vector.begin() + slices.back().last);
+      EXPECT_EQ(found, rank == 5 ? std::set<float>{-1} : (std::set<float>{10, 12})) << rank;
+    });
+  }
+  for (std::thread& member : members) member.join();
 }
 
 TEST(Team, AddsToTheSameBitsOnADeviceAlone) {
