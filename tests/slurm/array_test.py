@@ -4,11 +4,10 @@ import re
 
 from harness_slurm import DIGITS, SOURCE, SlurmTest, entries, wait_for, wait_for_entries
 
-RECORDS = 250_000
+RECORDS = 160_000
 
 
 class Arrays(SlurmTest):
-    requeue_delay = 15  # some tests wait for it
 
     def submit(self, job, name, *words):
         """(Slurm's number of the array, of the job behind it, run folder)"""
@@ -28,7 +27,7 @@ class Arrays(SlurmTest):
 
     def test_an_array_gives_one_result(self):
         job = self.many_digits(60_000)
-        calm = self.run_job("calm", job, "-n", "2")
+        calm = self.on_a_workstation(job, 2)
         array, finish, run = self.submit(job, "cluster", "--array", "3", "--set", "slurm.ranks_per_node=2")
         self.assertEqual(self.status(run)["slurm"]["job"], finish)
         self.assertEqual([part["slurm"]["job"] for part in self.status(run)["parts"]], [f"{array}_{k}" for k in (1, 2, 3)])
@@ -44,7 +43,7 @@ class Arrays(SlurmTest):
 
     def test_ready_scripts_and_a_part_that_is_queued_again(self):
         job = self.many_digits(RECORDS, shard_size=1024)
-        calm = self.run_job("calm", job, "-n", "2")
+        calm = self.on_a_workstation(job, 2)
         array, run = self.sbatch("cluster", job, options=("--array=1-3", "--nodes=1"))
         finish = self.cluster.run("sbatch", "--parsable", f"--dependency=afterany:{array}", f"--output={self.folder}/finish.out",
                                   SOURCE / "slurm/shardmill-finish.sbatch", run, cwd=self.folder)
@@ -57,7 +56,7 @@ class Arrays(SlurmTest):
 
     def test_a_part_that_is_missing_is_named_and_submitted_again_alone(self):
         job = self.many_digits(60_000)
-        calm = self.run_job("calm", job, "-n", "2")
+        calm = self.on_a_workstation(job, 2)
         for node in ("n1", "n2", "n3"):
             self.cluster.set_node(node, "drain")
         array, finish, run = self.submit(job, "cluster", "--array", "3")

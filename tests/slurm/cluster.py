@@ -5,6 +5,7 @@ Nothing outside of the folder is touched, so it runs beside an installed Slurm. 
 a while is not a lost node: Slurm's own limits are far above what any test takes, and the tests say themselves which node
 is lost and when.
 """
+import datetime
 import os
 import pathlib
 import random
@@ -25,7 +26,7 @@ ClusterName=test
 SlurmctldHost=localhost
 SlurmctldPort={controller_port}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire={requeue_delay}
+AuthInfo=socket={folder}/munge.socket
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={folder}/state
@@ -102,10 +103,18 @@ def is_running(pid, name):
         return False
 
 
+def words_of(line):
+    """What scontrol tells of one job."""
+    return dict(word.split("=", 1) for word in line.split() if "=" in word)
+
+
+def seconds_until(time_of_slurm):
+    return (datetime.datetime.fromisoformat(time_of_slurm) - datetime.datetime.now()).total_seconds()
+
+
 class Cluster:
-    def __init__(self, requeue_delay):
-        """requeue_delay in seconds: so long does Slurm let a job wait that was queued again, and a step take to start."""
-        self.requeue_delay = requeue_delay
+    def __init__(self):
+        self.restart_delay = 2  # seconds
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="shardmill-slurm-"))
         self.environment = {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf")}
         for name in [name for name in self.environment if name.startswith("SLURM_JOB")]:
@@ -115,8 +124,7 @@ class Cluster:
         """private: a folder of which n2 and n3 have one of their own, an empty one, under its name."""
         (self.folder / "state").mkdir()
         port = free_ports(1 + len(NODES))
-        text = CONFIGURATION.format(folder=self.folder, controller_port=port, node_ports=f"{port + 1}-{port + 3}",
-                                    requeue_delay=self.requeue_delay)
+        text = CONFIGURATION.format(folder=self.folder, controller_port=port, node_ports=f"{port + 1}-{port + 3}")
         (self.folder / "slurm.conf").write_text(text)
         # So many GPUs as batch scripts ask for; there is no device behind them.
         for number in range(4):
@@ -145,18 +153,28 @@ class Cluster:
         return int(self.run("sinfo", "-h", "-o", "%D", "-t", "idle", check=False) or 0)
 
     def set_node(self, node, state):
+        if state == "down":
+            self.restart_delay = 12  # nobody ends what still runs on a node that is not there
         self.run("scontrol", "update", f"nodename={node}", f"state={state}", "reason=test")
 
     def job(self, number):
         """What Slurm says about a job, by its own names."""
-        text = self.run("scontrol", "-o", "show", "job", number, check=False)
-        return dict(word.split("=", 1) for word in text.split() if "=" in word)
+        return words_of(self.run("scontrol", "-o", "show", "job", number, check=False))
+
+    def let_start(self):
+        """Slurm has a job that was queued again wait for two minutes, until the credential of its last start has expired.
+        It takes one of a later second as well, so a few seconds do."""
+        for line in self.run("scontrol", "-o", "show", "job", check=False).splitlines():
+            job = words_of(line)
+            if job.get("Reason") == "BeginTime" and seconds_until(job["EligibleTime"]) > self.restart_delay + 5:
+                self.run("scontrol", "update", f"jobid={job['JobId']}", f"StartTime=now+{self.restart_delay}", check=False)
 
     def wait_state(self, number, *states, seconds=300):
         def reached():
             job = self.job(number)
             if job.get("JobState") in states:
                 return job
+            self.let_start()
             time.sleep(0.2)  # what asks too often slows down what it waits for
             return None
         try:

@@ -1,7 +1,9 @@
 """Runs as batch jobs on the test cluster, compared with those of a workstation."""
 import json
 import pathlib
+import shutil
 import sys
+import tempfile
 from urllib.parse import unquote
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "mpi"))
@@ -11,10 +13,13 @@ from harness import DIGITS, PROGRAM, SOURCE, wait_for, why_no_namespaces  # noqa
 from training import TrainingTest  # noqa: E402
 
 
+KEPT = tempfile.TemporaryDirectory(prefix="shardmill-slurm-")
+workstation_runs = {}  # (a job's text, ranks) -> its run folder, in KEPT
+
+
 class SlurmTest(TrainingTest):
     rank_timeout = "60s"  # daemons and ranks of three nodes share this machine: one that has to wait is not lost
     patience = 180
-    requeue_delay = 120  # Slurm's own
     private_folders = False  # n2 and n3 do not see what is in self.folder
 
     def setUp(self):
@@ -22,10 +27,19 @@ class SlurmTest(TrainingTest):
         if reason:
             self.skipTest(reason)
         super().setUp()
-        self.cluster = Cluster(self.requeue_delay)
+        self.cluster = Cluster()
         self.addCleanup(self.cluster.stop)
         self.cluster.start(private=self.folder if self.private_folders else None)
         self.cluster.environment["SHARDMILL"] = str(PROGRAM)
+
+    def on_a_workstation(self, job, ranks):
+        """The run folder of the job's undisturbed run; tests that want the same one share it."""
+        key = (job.read_text().replace(str(self.folder), ""), ranks)
+        if key not in workstation_runs:
+            kept = pathlib.Path(KEPT.name) / str(len(workstation_runs))
+            shutil.copytree(self.run_job("calm", job, "-n", ranks, timeout=120), kept)
+            workstation_runs[key] = kept
+        return workstation_runs[key]
 
     def sbatch(self, name, *words, options=(), env=None, script="shardmill.sbatch"):
         """A ready script; (Slurm's number, run folder)."""

@@ -8,12 +8,12 @@ import time
 from harness_slurm import DIGITS, SOURCE, SlurmTest, entries, wait_for_entries
 from training import state_digest
 
-RECORDS = 250_000  # enough for the four ranks to be disturbed on the way
+RECORDS = 160_000  # enough for the four ranks to be disturbed on the way
 
 
 class Undisturbed(SlurmTest):
     def test_two_nodes_give_what_the_workstation_gives(self):
-        calm = self.run_job("calm", DIGITS, "-n", "1")
+        calm = self.on_a_workstation(DIGITS, 1)
         number, run = self.sbatch("cluster", DIGITS)
         job = self.completed(number, run)
         self.assertEqual((job["NumNodes"], job["Restarts"], job["ExitCode"]), ("2", "0", "0:0"))
@@ -23,7 +23,7 @@ class Undisturbed(SlurmTest):
         self.assert_verifies(run)
 
     def test_the_script_for_gpus_asks_for_them_and_starts_a_rank_for_each(self):
-        calm = self.run_job("calm", DIGITS, "-n", "1")
+        calm = self.on_a_workstation(DIGITS, 1)
         # The nodes say that they have GPUs, and have none; the ranks find cores.
         number, run = self.sbatch("cluster", DIGITS, options=("--cpus-per-task=1",), script="shardmill-gpu.sbatch")
         job = self.completed(number, run)
@@ -33,7 +33,7 @@ class Undisturbed(SlurmTest):
 
     def test_training_gives_the_workstations_weights(self):
         job = self.train_job()
-        calm = self.run_job("calm", job, "-n", "1")
+        calm = self.on_a_workstation(job, 1)
         number, run = self.sbatch("cluster", job)
         self.completed(number, run)
         self.assertEqual(state_digest(run), state_digest(calm))
@@ -41,11 +41,10 @@ class Undisturbed(SlurmTest):
 
 class Disturbed(SlurmTest):
     """A long enough run on two nodes, with something happening to it."""
-    requeue_delay = 15  # some tests wait for it
 
     def begin(self, *, env=None, options=()):
         job = self.many_digits(RECORDS, shard_size=1024)
-        self.calm = self.run_job("calm", job, "-n", "2")
+        self.calm = self.on_a_workstation(job, 2)
         number, run = self.sbatch("cluster", job, env=env, options=options)
         return number, run
 
@@ -123,7 +122,7 @@ class Disturbed(SlurmTest):
         began = time.monotonic()
         self.run_job("probe", self.many_digits(RECORDS, shard_size=1024), "-n", "2")
         speed = RECORDS / (time.monotonic() - began)
-        job = self.many_digits(int(speed * 20), shard_size=1024)
+        job = self.many_digits(int(speed * 16), shard_size=1024)
         outcome = self.shardmill("submit", job, "--run-dir", self.folder / "cluster", "--set", "slurm.nodes=2",
                                  "--set", "slurm.time=61s", "--set", "slurm.stop_before=52s",
                                  "--set", "slurm.extra=['--signal=B:USR1@1']")
@@ -136,7 +135,7 @@ class Disturbed(SlurmTest):
         self.assertEqual({entry["message"] for entry in ends[:-1]}, {"the walltime is nearly over"})
         self.assertEqual(ends[-1]["outcome"], "0")
         self.assertEqual(entries(run, "attempt-lost"), [])
-        self.calm = self.run_job("calm", job, "-n", "2", timeout=120)
+        self.calm = self.on_a_workstation(job, 2)
         self.assert_whole(run)
 
 
@@ -148,7 +147,7 @@ class PrivateFolders(SlurmTest):
         job = self.many_digits(50_000, shard_size=512)
         shutil.copy(SOURCE / "data/digits_cnn.pt", self.folder)
         job.write_text(job.read_text().replace(f"{SOURCE}/data/digits_cnn.pt", f"{self.folder}/digits_cnn.pt"))
-        self.calm = self.run_job("calm", job, "-n", "2")
+        self.calm = self.on_a_workstation(job, 2)
         number, run = self.sbatch("cluster", job, env=env)
         self.assertEqual(self.completed(number, run)["Restarts"], "0")
         self.assert_same_results(self.calm, run)
@@ -167,11 +166,10 @@ class PrivateFolders(SlurmTest):
 
 
 class TrainingDisturbed(SlurmTest):
-    requeue_delay = 15  # some tests wait for it
 
     def test_training_outlives_a_rank(self):
         job = self.train_job()
-        calm = self.run_job("calm", job, "-n", "1")
+        calm = self.on_a_workstation(job, 1)
         number, run = self.sbatch("cluster", job, env={"SHARDMILL_CRASH_AT": "train-mid-exchange:3:9"})
         state = self.completed(number, run)
         self.assertEqual(state["Restarts"], "0")
@@ -181,7 +179,7 @@ class TrainingDisturbed(SlurmTest):
 
     def test_training_goes_on_after_a_lost_node(self):
         job = self.train_job(steps=600, evaluation="{every_steps: 600}", checkpoints="{every_steps: 100}")
-        calm = self.run_job("calm", job, "-n", "1")
+        calm = self.on_a_workstation(job, 1)
         number, run = self.sbatch("cluster", job)
         wait_for_entries(run, "saved", 2)
         self.cluster.set_node("n2", "down")
@@ -192,7 +190,7 @@ class TrainingDisturbed(SlurmTest):
 
     def test_a_signal_saves_and_queues_again(self):
         job = self.train_job(steps=600, evaluation="{every_steps: 200}", checkpoints="{every_steps: 1000}")
-        calm = self.run_job("calm", job, "-n", "1")
+        calm = self.on_a_workstation(job, 1)
         number, run = self.sbatch("cluster", job)
         wait_for_entries(run, "evaluated", 1)
         self.cluster.run("scancel", "--signal=USR1", "--batch", number)

@@ -4,7 +4,7 @@ import re
 
 from harness_slurm import DIGITS, SOURCE, SlurmTest, entries, wait_for, wait_for_entries
 
-RECORDS = 250_000
+RECORDS = 160_000
 
 
 class Submit(SlurmTest):
@@ -25,7 +25,7 @@ class Submit(SlurmTest):
         return json.loads(outcome.stdout)["slurm"]
 
     def test_from_the_queue_to_the_results(self):
-        calm = self.run_job("calm", DIGITS, "-n", "1")
+        calm = self.on_a_workstation(DIGITS, 1)
         number, run = self.submit(DIGITS, "cluster", "--set", "slurm.nodes=2", "--set", "slurm.ranks_per_node=2")
         self.completed(number, run)
         self.assert_same_results(calm, run)
@@ -43,7 +43,7 @@ class Submit(SlurmTest):
 
     def test_cancelled_and_submitted_again(self):
         job = self.many_digits(RECORDS, shard_size=1024)
-        calm = self.run_job("calm", job, "-n", "2")
+        calm = self.on_a_workstation(job, 2)
         number, run = self.submit(job, "cluster", "--set", "slurm.nodes=2")
         wait_for_entries(run, "committed", 5)
         self.assertEqual(self.slurm_status(run)["state"], "RUNNING")
