@@ -40,6 +40,11 @@ job::Job load(const JobOptions& options) {
   return job;
 }
 
+void refuse_tuning(const std::string& there) {
+  throw UsageError("a run cannot be tuned " + there +
+                   "; leave out --tune and `tune: true`, and write into the job what `shardmill tune` finds");
+}
+
 job::Job load_and_check(const JobOptions& options) {
   job::Job job = load(options);
   check(job);

@@ -30,6 +30,8 @@ job::Job load_and_check(const JobOptions& options);
 void check(const job::Job& job);
 // The job for ranks without requests that a server's job names, checked likewise. Throws JobError.
 job::Job load_idle_job(const job::Job& server);
+// A job cannot be tuned (--tune, or its key `tune`) there: throws UsageError.
+[[noreturn]] void refuse_tuning(const std::string& there);
 // For commands that only inference jobs have. Throws UsageError for another kind.
 void refuse_unless_infer(const job::Job& job, const std::string& command);
 // For commands that only inference jobs have. Throws UsageError for another kind.

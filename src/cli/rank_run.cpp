@@ -79,6 +79,7 @@ bool read_job(report::RankOptions& options, bool may_be_fed) {
 void read_job(report::RankOptions& options, JobOptions job) {
   try {
     options.job = load_and_check(job);
+    if (options.job.tune) refuse_tuning("under an mpirun of your own");
   } catch (const job::JobError& error) {
     job.later = "/";
     options.job = load(job);

@@ -31,11 +31,12 @@ struct RunOptions {
 
 constexpr double seconds_a_setting = 0.5;
 
-// The job with the setting that is the fastest here. It becomes part of the run: a resume goes on with it.
+// The job with the setting that is the fastest here. It becomes part of the run: a resume goes on with it, untuned.
 JobOptions tuned(const RunOptions& options) {
   const std::vector<Tried> tried = tune(options.job, seconds_a_setting);
   const Tried& best = best_of(tried);
   JobOptions job = options.job;
+  job.overrides.emplace_back("tune=false");
   for (std::string& override : to_overrides(best.setting)) {
     if (!options.launch.quiet) std::printf("tuned: %s\n", override.c_str());
     job.overrides.push_back(std::move(override));
@@ -47,10 +48,7 @@ ExitCode run(const RunOptions& options) {
   if (comm::placement_from_environment().size > 0) {
     if (options.launch.ranks > 0)
       throw UsageError("--ranks is for starting mpirun; here mpirun -np has set the number of ranks");
-    if (options.tune)
-      throw UsageError(
-          "--tune is for `shardmill run` that starts mpirun; try `shardmill tune` and write into the job what it "
-          "finds");
+    if (options.tune) refuse_tuning("under an mpirun of your own");
     std::vector<std::string> words = to_words(options.job);
     words.insert(words.begin(), "run");
     if (!options.run_dir.empty()) words.insert(words.end(), {"--run-dir", options.run_dir});
@@ -60,11 +58,9 @@ ExitCode run(const RunOptions& options) {
   check_fault_environment();
   if (!options.job.part.empty() && options.run_dir.empty())
     throw UsageError("--part needs --run-dir, the folder of the run that all parts fill");
-  if (!options.job.part.empty() && options.tune)
-    throw UsageError(
-        "--tune cannot be used with --part: all parts need one setting; write into the job what `shardmill tune` "
-        "finds");
-  const job::Job job = load_and_check(options.tune ? tuned(options) : options.job);
+  const bool tune = options.tune || load(options.job).tune;
+  if (tune && !options.job.part.empty()) refuse_tuning("with --part: all parts need one setting");
+  const job::Job job = load_and_check(tune ? tuned(options) : options.job);
   const int ranks = choose_ranks(job, options.launch.ranks);
   std::filesystem::path dir = std::filesystem::absolute(
       options.run_dir.empty() ? "runs/" + store::new_run_name("runs", job.name) : options.run_dir);

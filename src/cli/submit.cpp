@@ -176,6 +176,7 @@ ExitCode submit(const SubmitOptions& options) {
   if (dependency) job_options.later = store::open_run(options.after).path;
   const job::Job job = load_and_check(job_options);
   if (dependency) check_model_to_come(job, {job_options.later});
+  if (job.tune) refuse_tuning("by `submit`, which may be on another machine");
   if (job.faults) throw UsageError("a job with faults is a rehearsal, and those go through `shardmill run` only");
   const fs::path dir =
       fs::absolute(options.run_dir.empty() ? "runs/" + store::new_run_name("runs", job.name) : options.run_dir);

@@ -17,7 +17,7 @@ Location Job::where(const std::string& key) const {
 bool operator==(const Job& a, const Job& b) {
   return a.kind == b.kind && a.name == b.name && a.project == b.project && a.model == b.model &&
          a.dataset == b.dataset && a.batch_size == b.batch_size && a.shard_size == b.shard_size &&
-         a.batch_by == b.batch_by && a.length_from == b.length_from && a.outputs == b.outputs &&
+         a.batch_by == b.batch_by && a.tune == b.tune && a.length_from == b.length_from && a.outputs == b.outputs &&
          a.metrics == b.metrics && a.output == b.output && a.data_path == b.data_path && a.part == b.part &&
          a.fault_tolerance == b.fault_tolerance && a.resources == b.resources && a.slurm == b.slurm &&
          a.faults == b.faults && a.train == b.train && a.serve == b.serve && a.sweep == b.sweep;

@@ -236,6 +236,7 @@ struct Job {
   std::int64_t batch_size = 1;
   std::optional<std::int64_t> shard_size;    // none: from the dataset, batch_size and batch_by alone
   BatchBy batch_by = BatchBy::order;         // which records of a shard share a batch
+  bool tune = false;                         // first find the fastest batch size and threads a rank
   DataPath data_path = DataPath::automatic;  // how ranks come to records and results: by the files, or over MPI
   std::optional<std::string> length_from;  // the input whose padding tells a record's length; none: the longest of all
   std::vector<Output> outputs;

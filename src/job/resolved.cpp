@@ -170,6 +170,7 @@ std::string to_yaml(const Job& job) {
     write_dataset(out, job.dataset);
     out << "batch_size: " << job.batch_size << "\nshard_size: " << or_auto(job.shard_size)
         << "\nbatch_by: " << name_of(job.batch_by) << "\n";
+    if (job.tune) out << "tune: true\n";
     if (job.length_from) out << "length_from: " << quoted(*job.length_from) << "\n";
     write_outputs(out, job.outputs);
     write_metrics(out, job.metrics);

@@ -114,6 +114,7 @@ void read_infer(MapReader& reader, Job& job) {
   reader.require("batch_size", job.batch_size, Range{1, 1 << 20});
   reader.read_or_auto("shard_size", job.shard_size, Range{1, std::numeric_limits<std::int64_t>::max()});
   reader.read("batch_by", job.batch_by);
+  reader.read("tune", job.tune);
   if (reader.read("length_from", job.length_from)) check_length_from(reader, job);
   if (const Node* node = reader.find("outputs", Need::required)) {
     read_outputs(*node, reader.path("outputs"), context, job.outputs);

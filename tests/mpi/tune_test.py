@@ -43,12 +43,14 @@ class TuneTest(ShardmillTest):
         self.assertIn("The job is as fast as any of these.", outcome.stdout)
 
     def test_a_tuned_run_keeps_its_setting(self):
-        outcome = self.shardmill("run", DIGITS, "--tune", "--run-dir", self.folder / "run", timeout=300)
+        # Asked for by the job, which is what --tune does as well.
+        outcome = self.shardmill("run", DIGITS, "--set", "tune=true", "--run-dir", self.folder / "run", timeout=300)
         self.assertEqual(outcome.code, 0, outcome.stderr)
         setting = dict(re.findall(r"^tuned: (?:resources\.)?(\w+)=(\d+)$", outcome.stdout, re.MULTILINE))
         resolved = (self.folder / "run/job.yaml").read_text()
         self.assertIn(f"batch_size: {setting['batch_size']}\n", resolved)
         self.assertIn(f"threads_per_rank: {setting['threads_per_rank']}\n", resolved)
+        self.assertNotIn("tune:", resolved, "a resume does not look again")
         calm = self.run_job("calm", DIGITS, "-n", "1")
         with h5py.File(calm / "results.h5") as a, h5py.File(self.folder / "run/results.h5") as b:
             np.testing.assert_allclose(a["probabilities"][()], b["probabilities"][()], atol=1e-5)
@@ -61,6 +63,17 @@ class TuneTest(ShardmillTest):
             outcome = self.shardmill(*words, timeout=120)
             self.assertEqual(outcome.code, 2, outcome.stdout)
             self.assertIn(expected, outcome.stderr)
+        for words, where in ((["run", DIGITS, "--tune", "--part", "1/2", "--run-dir", self.folder / "p"], "with --part"),
+                             (["run", DIGITS, "--set", "tune=true", "--part", "1/2", "--run-dir", self.folder / "p"], "with --part"),
+                             (["submit", DIGITS, "--set", "tune=true", "--dry-run"], "by `submit`")):
+            outcome = self.shardmill(*words)
+            self.assertEqual(outcome.code, 2, outcome.stdout)
+            self.assertIn("a run cannot be tuned " + where, outcome.stderr)
+        for tune in (["--tune"], ["--set", "tune=true"]):
+            outcome = self.by_hand(2, "run", DIGITS, *tune, "--run-dir", self.folder / "hand")
+            self.assertEqual(outcome.code, 2, outcome.stdout)
+            self.assertIn("a run cannot be tuned under an mpirun of your own", outcome.stderr)
+            self.assertFalse((self.folder / "hand").exists())
 
 
 if __name__ == "__main__":
