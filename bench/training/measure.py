@@ -41,6 +41,7 @@ class Bench:
             "shardmill": lambda: self.ours(network, steps),
             "shardmill, 8 logical shards": lambda: self.ours(network, steps, parts=8),
             "shardmill, fast": lambda: self.ours(network, steps, "training.reduction=fast"),
+            "shardmill, optimizer_sharding": lambda: self.ours(network, steps, "training.optimizer_sharding=true"),
             "torchrun, DDP over gloo": lambda: rate(ddp(network, self.folder, steps)),
         })
         ours = row["shardmill"]
