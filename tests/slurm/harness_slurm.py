@@ -1,9 +1,10 @@
 """Runs as batch jobs on the test cluster, compared with those of a workstation."""
+import hashlib
 import json
+import os
 import pathlib
 import shutil
 import sys
-import tempfile
 from urllib.parse import unquote
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "mpi"))
@@ -12,9 +13,8 @@ from cluster import Cluster, why_not  # noqa: E402
 from harness import DIGITS, PROGRAM, SOURCE, wait_for, why_no_namespaces  # noqa: E402, F401
 from training import TrainingTest  # noqa: E402
 
-
-KEPT = tempfile.TemporaryDirectory(prefix="shardmill-slurm-")
-workstation_runs = {}  # (a job's text, ranks) -> its run folder, in KEPT
+# Undisturbed runs of this program, beside it: each test is a process of its own.
+KEPT = PROGRAM.parent / "workstation-runs"
 
 
 class SlurmTest(TrainingTest):
@@ -34,12 +34,14 @@ class SlurmTest(TrainingTest):
 
     def on_a_workstation(self, job, ranks):
         """The run folder of the job's undisturbed run; tests that want the same one share it."""
-        key = (job.read_text().replace(str(self.folder), ""), ranks)
-        if key not in workstation_runs:
-            kept = pathlib.Path(KEPT.name) / str(len(workstation_runs))
-            shutil.copytree(self.run_job("calm", job, "-n", ranks, timeout=120), kept)
-            workstation_runs[key] = kept
-        return workstation_runs[key]
+        built = PROGRAM.with_name("shardmill-rank").stat().st_mtime_ns
+        key = f"{built} {ranks} {job.read_text().replace(str(self.folder), '')}"
+        kept = KEPT / hashlib.sha256(key.encode()).hexdigest()[:16]
+        if not kept.exists():
+            part = kept.with_suffix(f".{os.getpid()}")
+            shutil.copytree(self.run_job("calm", job, "-n", ranks, timeout=120), part)
+            part.rename(kept)
+        return kept
 
     def sbatch(self, name, *words, options=(), env=None, script="shardmill.sbatch"):
         """A ready script; (Slurm's number, run folder)."""
