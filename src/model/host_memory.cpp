@@ -22,8 +22,8 @@ constexpr std::size_t alignment = 64;
 // Smaller blocks the C library keeps well enough by itself.
 constexpr std::size_t least_kept = std::size_t{64} << 10;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
-constexpr std::size_t heap_step = std::size_t{64}
-                                  << 20;  // by which the C library's heap grows; what is not touched costs nothing
+// By which the C library's heap grows; what is not touched costs nothing.
+constexpr std::size_t heap_step = std::size_t{64} << 20;
 
 // In front of each block, `alignment` bytes long. The allocator's interface gives back a bare address.
 struct Header {
@@ -109,7 +109,7 @@ class HostAllocator final : public c10::Allocator {
     new (block) Header{capacity};
     state_.used += capacity;
     state_.peak_used = std::max(state_.peak_used, state_.used);
-    trim(2 * state_.peak_used);
+    trim(2 * state_.peak_used);  // blocks given back change nothing of the sum
     return block;
   }
 
@@ -118,7 +118,6 @@ class HostAllocator final : public c10::Allocator {
     state_.used -= capacity;
     state_.free += capacity;
     free_.emplace(capacity, Free{block, ++clock_});
-    trim(2 * state_.peak_used);
   }
 
   // Until no more than this is used and free. The longest unused go first.

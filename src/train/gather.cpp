@@ -4,7 +4,7 @@
 
 namespace shardmill::train {
 
-void gather_bytes(Desk& desk, std::span<const int> members, std::size_t me, char* all, std::size_t item_bytes,
+void gather_bytes(Desk& desk, const Members& members, char* all, std::size_t item_bytes,
                   std::span<const std::int64_t> ends) {
   std::vector<comm::Transfer> sends;
   std::vector<comm::Transfer> receives;
@@ -13,12 +13,12 @@ void gather_bytes(Desk& desk, std::span<const int> members, std::size_t me, char
     return std::pair{all + static_cast<std::size_t>(first) * item_bytes,
                      static_cast<std::size_t>(ends[i] - first) * item_bytes};
   };
-  const auto [data, bytes] = part(me);
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    if (i == me) continue;
+  const auto [data, bytes] = part(members.me);
+  for (std::size_t i = 0; i < members.ranks.size(); ++i) {
+    if (i == members.me) continue;
     const auto [theirs, their_bytes] = part(i);
-    if (bytes > 0) sends.push_back({members[i], data, bytes});
-    if (their_bytes > 0) receives.push_back({members[i], theirs, their_bytes});
+    if (bytes > 0) sends.push_back({members.ranks[i], data, bytes});
+    if (their_bytes > 0) receives.push_back({members.ranks[i], theirs, their_bytes});
   }
   desk.exchange(std::move(sends), std::move(receives));
 }

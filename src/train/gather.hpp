@@ -19,22 +19,21 @@ struct Members {
   std::size_t me = 0;  // this one's index
 };
 
-// Member i's part are the items [ends[i - 1], ends[i]) of `all`, of so many bytes each. me: this one's index.
-void gather_bytes(Desk& desk, std::span<const int> members, std::size_t me, char* all, std::size_t item_bytes,
+// Member i's part are the items [ends[i - 1], ends[i]) of `all`, of so many bytes each.
+void gather_bytes(Desk& desk, const Members& members, char* all, std::size_t item_bytes,
                   std::span<const std::int64_t> ends);
 
 template <typename T>
-void gather(Desk& desk, std::span<const int> members, std::size_t me, std::vector<T>& all,
-            std::span<const std::int64_t> ends) {
-  gather_bytes(desk, members, me, reinterpret_cast<char*>(all.data()), sizeof(T), ends);
+void gather(Desk& desk, const Members& members, std::vector<T>& all, std::span<const std::int64_t> ends) {
+  gather_bytes(desk, members, reinterpret_cast<char*>(all.data()), sizeof(T), ends);
 }
 
 // One item of each member.
 template <typename T>
-void gather_one_each(Desk& desk, std::span<const int> members, std::size_t me, std::vector<T>& all) {
-  std::vector<std::int64_t> ends(members.size());
+void gather_one_each(Desk& desk, const Members& members, std::vector<T>& all) {
+  std::vector<std::int64_t> ends(members.ranks.size());
   std::iota(ends.begin(), ends.end(), 1);
-  gather(desk, members, me, all, ends);
+  gather(desk, members, all, ends);
 }
 
 }  // namespace shardmill::train

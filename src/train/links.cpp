@@ -173,7 +173,7 @@ std::unique_ptr<comm::Collectives> make_link(Desk& desk, const comm::Deal& deal,
   const auto me = static_cast<std::size_t>(found - deal.members.begin());
   std::vector<Card> cards(deal.members.size());
   cards[me] = card_of(device);
-  gather_one_each(desk, deal.members, me, cards);
+  gather_one_each(desk, {deal.members, me}, cards);
   if (const std::string why = why_not(cards); !why.empty()) {
     if (wanted == job::Exchange::nccl)
       throw ModelError("training.exchange is nccl, but " + why + "; or set it to auto");

@@ -25,11 +25,11 @@ std::int64_t held_until(const std::vector<Slice>& slices, std::int64_t element) 
 std::vector<std::vector<Slice>> gather_slices(Desk& desk, const Members& members, const std::vector<Slice>& mine) {
   std::vector<std::int64_t> ends(members.ranks.size());
   ends[members.me] = static_cast<std::int64_t>(mine.size());
-  gather_one_each(desk, members.ranks, members.me, ends);
+  gather_one_each(desk, members, ends);
   for (std::size_t i = 1; i < ends.size(); ++i) ends[i] += ends[i - 1];
   std::vector<Slice> all(static_cast<std::size_t>(ends.back()));
   std::copy(mine.begin(), mine.end(), all.begin() + (members.me == 0 ? 0 : ends[members.me - 1]));
-  gather(desk, members.ranks, members.me, all, ends);
+  gather(desk, members, all, ends);
   std::vector<std::vector<Slice>> of_each(members.ranks.size());
   for (std::size_t i = 0; i < ends.size(); ++i)
     of_each[i].assign(all.begin() + (i == 0 ? 0 : ends[i - 1]), all.begin() + ends[i]);
@@ -117,14 +117,14 @@ void OptimizerShards::spread(Desk& desk, const Members& members) {
   std::move(fresh.begin(), fresh.end(), std::back_inserter(parts_));
   // What was held is let go once everybody has got what he wants.
   std::vector<char> there(members.ranks.size(), 1);
-  gather_one_each(desk, members.ranks, members.me, there);
+  gather_one_each(desk, members, there);
   parts_.erase(parts_.begin(), parts_.begin() + old);
 }
 
 std::optional<FlatOptimizer> OptimizerShards::copy_of_all(Desk& desk, const Members& members, bool wanted) {
   std::vector<char> flags(members.ranks.size(), 0);
   flags[members.me] = wanted ? 1 : 0;
-  gather_one_each(desk, members.ranks, members.me, flags);
+  gather_one_each(desk, members, flags);
   if (std::none_of(flags.begin(), flags.end(), [](char flag) { return flag != 0; })) return std::nullopt;
   Wanted slices(flags.size());
   for (std::size_t i = 0; i < flags.size(); ++i) {

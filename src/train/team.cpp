@@ -43,7 +43,7 @@ double Team::sum(const PieceStore& mine, double seconds, std::span<float> total)
   std::vector<double> times(members_.size(), 0);
   times[static_cast<std::size_t>(me_)] = seconds;
   if (reduction_ == job::Reduction::fast && size() > 1 && link_.can_reduce()) {
-    gather_one_each(desk_, members_, static_cast<std::size_t>(me_), times);
+    gather_one_each(desk_, group(), times);
     all_reduce(mine.pieces(), total);
   } else {
     const std::vector<Slice> slices = slices_of(static_cast<std::int64_t>(total.size()), members_.size(), grain);
@@ -101,23 +101,15 @@ void Team::scatter_and_add(const PieceStore& mine, const std::vector<Slice>& sli
 // To every member the slices of all, and what each one's logical shards took.
 void Team::gather_slices(const std::vector<Slice>& slices, std::span<float> total, std::vector<double>& times) {
   const bool together = &space_ == &host_space();  // the times are in host memory
-  if (!together) gather_one_each(desk_, members_, static_cast<std::size_t>(me_), times);
-  const Slice my_slice = slices[static_cast<std::size_t>(me_)];
-  std::vector<comm::Transfer> sends;
-  std::vector<comm::Transfer> receives;
-  for (std::size_t i = 0; i < members_.size(); ++i) {
+  if (!together) gather_one_each(desk_, group(), times);
+  Transfers transfers;
+  for (std::size_t i = 0; together && i < members_.size(); ++i) {
     if (static_cast<int>(i) == me_) continue;
-    const int peer = members_[i];
-    if (together) {
-      sends.push_back(transfer(peer, &times[static_cast<std::size_t>(me_)], 1));
-      receives.push_back(transfer(peer, &times[i], 1));
-    }
-    if (my_slice.size() > 0)
-      sends.push_back(transfer(peer, total.data() + my_slice.first, static_cast<std::size_t>(my_slice.size())));
-    if (slices[i].size() > 0)
-      receives.push_back(transfer(peer, total.data() + slices[i].first, static_cast<std::size_t>(slices[i].size())));
+    transfers.sends.push_back(transfer(members_[i], &times[static_cast<std::size_t>(me_)], 1));
+    transfers.receives.push_back(transfer(members_[i], &times[i], 1));
   }
-  exchange(std::move(sends), std::move(receives));
+  add_shares(transfers, slices, each_its_own(), everybody(), total);
+  exchange(std::move(transfers.sends), std::move(transfers.receives));
 }
 
 void Team::sum_slices(const PieceStore& mine, const std::vector<Slice>& slices, std::span<float> total) {
@@ -168,24 +160,38 @@ Team::Agreement Team::agree(double seconds, const std::vector<Slice>& slices,
   return agreement;
 }
 
+void Team::share(const std::vector<Slice>& slices, std::span<float> vector) {
+  share(slices, each_its_own(), everybody(), vector);
+}
+
 void Team::share(const std::vector<Slice>& slices, const std::vector<std::size_t>& givers,
                  const std::vector<bool>& lacking, std::span<float> vector) {
+  Transfers transfers;
+  add_shares(transfers, slices, givers, lacking, vector);
+  exchange(std::move(transfers.sends), std::move(transfers.receives));
+}
+
+std::vector<std::size_t> Team::each_its_own() const {
+  std::vector<std::size_t> givers(members_.size());
+  std::iota(givers.begin(), givers.end(), std::size_t{0});
+  return givers;
+}
+
+void Team::add_shares(Transfers& transfers, const std::vector<Slice>& slices, const std::vector<std::size_t>& givers,
+                      const std::vector<bool>& lacking, std::span<float> vector) const {
   const auto me = static_cast<std::size_t>(me_);
-  std::vector<comm::Transfer> sends;
-  std::vector<comm::Transfer> receives;
   for (std::size_t i = 0; i < slices.size(); ++i) {
     if (slices[i].size() == 0) continue;
     float* const data = vector.data() + slices[i].first;
     const auto count = static_cast<std::size_t>(slices[i].size());
     if (givers[i] != me) {
-      if (lacking[me]) receives.push_back(transfer(members_[givers[i]], data, count));
+      if (lacking[me]) transfers.receives.push_back(transfer(members_[givers[i]], data, count));
       continue;
     }
     for (std::size_t peer = 0; peer < members_.size(); ++peer) {
-      if (peer != me && lacking[peer]) sends.push_back(transfer(members_[peer], data, count));
+      if (peer != me && lacking[peer]) transfers.sends.push_back(transfer(members_[peer], data, count));
     }
   }
-  exchange(std::move(sends), std::move(receives));
 }
 
 void Team::all_reduce(const std::vector<Piece>& pieces, std::span<float> total) {

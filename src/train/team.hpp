@@ -52,6 +52,8 @@ class Team {
     std::vector<double> squares;
   };
   Agreement agree(double seconds, const std::vector<Slice>& slices, const std::optional<std::vector<double>>& squares);
+  // To every member the slices of all.
+  void share(const std::vector<Slice>& slices, std::span<float> vector);
   // Slices of a vector to the members that lack them: givers[i] is the index of the one who gives slice i.
   void share(const std::vector<Slice>& slices, const std::vector<std::size_t>& givers, const std::vector<bool>& lacking,
              std::span<float> vector);
@@ -59,7 +61,7 @@ class Team {
   // Each member's part of `all`, in order, to every member. parts: their ends, as elements of T.
   template <typename T>
   void gather(std::vector<T>& all, std::span<const std::int64_t> ends) {
-    train::gather(desk_, members_, static_cast<std::size_t>(me_), all, ends);
+    train::gather(desk_, group(), all, ends);
   }
 
   // Deals the shards of the next step anew if the members' speeds call for it: the same on all members.
@@ -67,6 +69,14 @@ class Team {
 
  private:
   void exchange(std::vector<comm::Transfer> sends, std::vector<comm::Transfer> receives);
+  struct Transfers {
+    std::vector<comm::Transfer> sends;
+    std::vector<comm::Transfer> receives;
+  };
+  std::vector<std::size_t> each_its_own() const;  // givers
+  std::vector<bool> everybody() const { return std::vector<bool>(members_.size(), true); }
+  void add_shares(Transfers& transfers, const std::vector<Slice>& slices, const std::vector<std::size_t>& givers,
+                  const std::vector<bool>& lacking, std::span<float> vector) const;
   void all_reduce(const std::vector<Piece>& pieces, std::span<float> total);
   void scatter_and_add(const PieceStore& mine, const std::vector<Slice>& slices, std::span<float> total);
   void gather_slices(const std::vector<Slice>& slices, std::span<float> total, std::vector<double>& times);

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
-#include <utility>
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -83,6 +82,12 @@ void Worker::take_over(Course course) {
   outliers_.restore(course_.outliers);
   optimizer_.set_steps(course_.optimizer_steps);
   has_state_ = true;
+  leave_step();
+}
+
+void Worker::leave_step() {
+  pieces_.clear();
+  spent_ = 0;
   sums_.there = sums_.on_all = false;
   updated_.reset();
 }
@@ -197,7 +202,7 @@ void Worker::step(Team& team) {
   if (train_.optimizer_sharding) {
     update_in_parts(team);
   } else {
-    const double busy = team.sum(pieces_, spent_, total());
+    const double busy = team.sum(pieces_, spent_, floats_of(total_));
     crash_point("train-before-update");
     update(flat_.loss_of(total_), needs_norm() ? grad_norm(gradient()) : 0, busy);
   }
@@ -246,10 +251,6 @@ bool Worker::needs_norm() const { return train_.clip_grad_norm || train_.skip_ou
 
 at::Tensor Worker::gradient() const { return total_.narrow(0, 0, flat_.trained()); }
 
-std::span<float> Worker::total() {
-  return {total_.mutable_data_ptr<float>(), static_cast<std::size_t>(total_.numel())};
-}
-
 // norm: the gradient's, if needed. It, and whether the step is skipped, go into the report.
 Worker::Verdict Worker::judge(double loss, double norm, StepReport& report) {
   Verdict verdict;
@@ -288,10 +289,8 @@ void Worker::update(double loss, double norm, double busy) {
 }
 
 void Worker::commit() {
-  Updated updated = *std::exchange(updated_, std::nullopt);
-  pieces_.clear();
-  spent_ = 0;
-  sums_.there = sums_.on_all = false;
+  Updated updated = *updated_;
+  leave_step();
   ++course_.step;
   course_.optimizer_steps = optimizer_.steps();
   course_.evaluated = !evaluation_is_due(train_.evaluation, data_.sampler(), course_.step);
@@ -383,8 +382,6 @@ void Worker::copy_state(const comm::Deal& deal) {
   if (!behind) return desk_.exchange(std::move(transfers), {});
   desk_.exchange({}, std::move(transfers));
   for (std::size_t i = 0; i < mine.size(); ++i) mine[i].copy_(staged[i]);
-  pieces_.clear();
-  spent_ = 0;
   take_over(from_json(course));
   crash_point("train-after-state");
 }

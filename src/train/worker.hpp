@@ -5,7 +5,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "job/job.hpp"
@@ -84,6 +83,7 @@ class Worker {
   void copy_state(const comm::Deal& deal);
   bool finished() const;
   void take_over(Course course);
+  void leave_step();  // what there was of the step at hand is of no more use
   void step(Team& team);
   void evaluate(Team& team);
   void compute(std::int64_t shard, std::int64_t records);
@@ -94,7 +94,6 @@ class Worker {
   bool is_scaled() const;  // the loss, and so the gradient
   bool needs_norm() const;
   at::Tensor gradient() const;  // of the sums
-  std::span<float> total();
   Verdict judge(double loss, double norm, StepReport& report);
   // The sums are there: the optimizer's step, for what is held here, and the buffers.
   void update(double loss, double norm, double busy);

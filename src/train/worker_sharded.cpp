@@ -17,10 +17,6 @@
 namespace shardmill::train {
 namespace {
 
-std::span<float> floats_of(at::Tensor& flat, std::int64_t count) {
-  return {flat.mutable_data_ptr<float>(), static_cast<std::size_t>(count)};
-}
-
 // Where a member stands after a deal.
 struct Stand {
   std::int64_t step = -1;   // none: it has no state
@@ -35,7 +31,7 @@ void Worker::update_in_parts(Team& team) {
   const Members group = team.group();
   sums_.members.assign(group.ranks.begin(), group.ranks.end());
   sums_.slices = optimizer_slices(flat_.trained(), group.ranks.size());
-  team.sum_slices(pieces_, sums_.slices, total());
+  team.sum_slices(pieces_, sums_.slices, floats_of(total_));
   sums_.there = true;
   crash_point("train-before-agreement");
   std::optional<std::vector<double>> squares;
@@ -48,10 +44,7 @@ void Worker::update_in_parts(Team& team) {
   update(flat_.loss_of(total_), sums_.norm, sums_.busy);
   crash_point("train-before-sharing");
   if (updated_->report.skipped) return;
-  std::vector<std::size_t> givers(group.ranks.size());
-  for (std::size_t i = 0; i < givers.size(); ++i) givers[i] = i;
-  team.share(sums_.slices, givers, std::vector<bool>(givers.size(), true),
-             floats_of(flat_.parameters(), flat_.trained()));
+  team.share(sums_.slices, floats_of(flat_.parameters()));
 }
 
 // After a deal: the step that was under way is ended if any member has begun to change its state.
@@ -59,7 +52,7 @@ void Worker::settle(Team& team) {
   const Members group = team.group();
   std::vector<Stand> stands(group.ranks.size());
   stands[group.me] = {has_state_ ? course_.step : -1, sums_.on_all ? 1 : 0, sums_.norm, sums_.busy};
-  gather_one_each(desk_, group.ranks, group.me, stands);
+  gather_one_each(desk_, group, stands);
   if (!has_state_) return;
   const auto knows = std::find_if(stands.begin(), stands.end(), [this](const Stand& stand) {
     return stand.step > course_.step || (stand.step == course_.step && stand.on_all != 0);
@@ -89,7 +82,7 @@ void Worker::settle(Team& team) {
     std::vector<std::size_t> givers;
     for (std::size_t i = 0; i < sums_.slices.size(); ++i)
       givers.push_back(sums_.slices[i].size() > 0 ? giver_of(i) : 0);
-    team.share(sums_.slices, givers, lacking, floats_of(flat_.parameters(), flat_.trained()));
+    team.share(sums_.slices, givers, lacking, floats_of(flat_.parameters()));
   }
   commit();
 }

@@ -22,6 +22,12 @@ class TrainingChaosTest(TrainingTest):
             words += ["--set", f"fault_tolerance.spares={spares}"]
         return self.run_job(name, job, *words, env={"SHARDMILL_CRASH_AT": crash_at}, timeout=90)
 
+    def assert_outlived(self, expected, job, deaths, **ranks):
+        """deaths: name -> crash points."""
+        for name, crash_at in deaths.items():
+            with self.subTest(name):
+                self.assert_same_state(expected, self.disturbed(name, job, crash_at, **ranks))
+
     def matrix(self, rank, signal, points=tuple(point for point in POINTS if point not in IN_PARTS), **settings):
         job = self.train_job(**settings)
         expected = self.run_job(f"expected-{rank}", job, "-n", 1, "-q")
@@ -72,14 +78,11 @@ class TrainingChaosTest(TrainingTest):
     def test_in_parts_several_die(self):
         job = self.train_job(**self.in_parts())
         expected = self.run_job("expected", job, "-n", 1, "-q")
-        for name, crash_at in {
+        self.assert_outlived(expected, job, {
                 "two-that-are-no-neighbours": "train-before-sharing:1:7,train-before-sharing:3:7",
                 "one-after-the-other": "train-before-update:0:3,train-after-shard:1:20,train-before-sharing:2:12",
-                "a-spare-joins": "train-before-sharing:1:5,train-after-state:5:1",
-        }.items():
-            with self.subTest(name):
-                run = self.disturbed(name, job, crash_at, ranks=5, spares=2 if "spare" in name else 0)
-                self.assert_same_state(expected, run)
+        }, ranks=5)
+        self.assert_outlived(expected, job, {"a-spare-joins": "train-before-sharing:1:5,train-after-state:5:1"}, ranks=5, spares=2)
 
     def test_in_parts_two_neighbours_take_a_part_with_them(self):
         """Then it goes on from the checkpoint: started again by itself, with the same bits."""
@@ -92,27 +95,21 @@ class TrainingChaosTest(TrainingTest):
     def test_two_at_once_and_all_but_one(self):
         job = self.train_job()
         expected = self.run_job("expected", job, "-n", 1, "-q")
-        for name, crash_at in {
+        self.assert_outlived(expected, job, {
                 "two": "train-after-shard:1:7,train-after-shard:2:7",
                 "with-rank-0": "train-mid-exchange:0:5,train-mid-exchange:2:5",
                 "one-after-the-other": "train-before-update:0:3,train-after-shard:1:20,train-before-exchange:2:12",
-        }.items():
-            with self.subTest(name):
-                run = self.disturbed(name, job, crash_at, ranks=4)
-                self.assert_same_state(expected, run)
+        }, ranks=4)
 
     def test_spares_step_in(self):
         job = self.train_job()
         expected = self.run_job("expected", job, "-n", 1, "-q")
-        for name, crash_at in {
+        self.assert_outlived(expected, job, {
                 "joins": "train-after-shard:1:9",
                 "dies-while-it-gets-its-state": "train-after-shard:1:9,train-before-state:3:1",
                 "its-source-dies": "train-after-shard:1:9,train-before-state:0:2",
                 "dies-with-its-state": "train-after-shard:1:9,train-after-state:3:1",
-        }.items():
-            with self.subTest(name):
-                run = self.disturbed(name, job, crash_at, ranks=3, spares=2)
-                self.assert_same_state(expected, run)
+        }, ranks=3, spares=2)
 
     def test_everything_dies_and_another_number_of_ranks_goes_on(self):
         job = self.train_job(steps=60)
