@@ -76,6 +76,10 @@ job::Job load_idle_job(const job::Job& server) {
   } else if (job.part) {
     diagnostics.add(server.where("idle_job"),
                     "idle_job: " + file.string() + " is one part of a run; name the job file");
+  } else if (job.tune) {
+    diagnostics.add(server.where("idle_job"), "idle_job: " + file.string() +
+                                                  " has `tune: true`, which is for `shardmill run`; write into it what "
+                                                  "`shardmill tune` finds");
   }
   diagnostics.throw_if_any();
   return job;

@@ -58,9 +58,11 @@ ExitCode run(const RunOptions& options) {
   check_fault_environment();
   if (!options.job.part.empty() && options.run_dir.empty())
     throw UsageError("--part needs --run-dir, the folder of the run that all parts fill");
-  const bool tune = options.tune || load(options.job).tune;
-  if (tune && !options.job.part.empty()) refuse_tuning("with --part: all parts need one setting");
-  const job::Job job = load_and_check(tune ? tuned(options) : options.job);
+  job::Job job = load_and_check(options.job);
+  if (options.tune || job.tune) {
+    if (job.part) refuse_tuning("with --part: all parts need one setting");
+    job = load_and_check(tuned(options));
+  }
   const int ranks = choose_ranks(job, options.launch.ranks);
   std::filesystem::path dir = std::filesystem::absolute(
       options.run_dir.empty() ? "runs/" + store::new_run_name("runs", job.name) : options.run_dir);

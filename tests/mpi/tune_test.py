@@ -43,18 +43,22 @@ class TuneTest(ShardmillTest):
         self.assertIn("The job is as fast as any of these.", outcome.stdout)
 
     def test_a_tuned_run_keeps_its_setting(self):
-        # Asked for by the job, which is what --tune does as well.
-        outcome = self.shardmill("run", DIGITS, "--set", "tune=true", "--run-dir", self.folder / "run", timeout=300)
+        calm = self.run_job("calm", DIGITS, "-n", "1")
+        for name, tune in (("flag", ["--tune"]), ("key", ["--set", "tune=true"])):
+            with self.subTest(name):
+                self.assert_tuned(calm, self.folder / name, tune)
+
+    def assert_tuned(self, calm, run, tune):
+        outcome = self.shardmill("run", DIGITS, *tune, "--run-dir", run, timeout=300)
         self.assertEqual(outcome.code, 0, outcome.stderr)
         setting = dict(re.findall(r"^tuned: (?:resources\.)?(\w+)=(\d+)$", outcome.stdout, re.MULTILINE))
-        resolved = (self.folder / "run/job.yaml").read_text()
+        resolved = (run / "job.yaml").read_text()
         self.assertIn(f"batch_size: {setting['batch_size']}\n", resolved)
         self.assertIn(f"threads_per_rank: {setting['threads_per_rank']}\n", resolved)
         self.assertNotIn("tune:", resolved, "a resume does not look again")
-        calm = self.run_job("calm", DIGITS, "-n", "1")
-        with h5py.File(calm / "results.h5") as a, h5py.File(self.folder / "run/results.h5") as b:
+        with h5py.File(calm / "results.h5") as a, h5py.File(run / "results.h5") as b:
             np.testing.assert_allclose(a["probabilities"][()], b["probabilities"][()], atol=1e-5)
-        self.assert_verifies(self.folder / "run")
+        self.assert_verifies(run)
 
     def test_what_cannot_be_tuned(self):
         for words, expected in ((["tune", SOURCE / "jobs/digits-train.yaml"], "is for jobs of kind infer"),
@@ -69,6 +73,11 @@ class TuneTest(ShardmillTest):
             outcome = self.shardmill(*words)
             self.assertEqual(outcome.code, 2, outcome.stdout)
             self.assertIn("a run cannot be tuned " + where, outcome.stderr)
+        idle = self.folder / "idle.yaml"
+        idle.write_text(DIGITS.read_text() + "tune: true\nproject: " + str(SOURCE) + "\n")
+        outcome = self.shardmill("validate", SOURCE / "jobs/digits-serve.yaml", "--set", f"idle_job={idle}")
+        self.assertEqual(outcome.code, 2, outcome.stdout)
+        self.assertIn("has `tune: true`, which is for `shardmill run`", outcome.stderr)
         for tune in (["--tune"], ["--set", "tune=true"]):
             outcome = self.by_hand(2, "run", DIGITS, *tune, "--run-dir", self.folder / "hand")
             self.assertEqual(outcome.code, 2, outcome.stdout)

@@ -166,7 +166,6 @@ class PrivateFolders(SlurmTest):
 
 
 class TrainingDisturbed(SlurmTest):
-
     def test_training_outlives_a_rank(self):
         job = self.train_job()
         calm = self.on_a_workstation(job, 1)
