@@ -27,11 +27,11 @@
 namespace shardmill::cli {
 namespace {
 
-constexpr std::chrono::seconds between_looks{1};
+constexpr std::chrono::seconds between_queue_looks{1};
 constexpr int look_share = 50;  // of the time; a long journal is read less often
 // For the ranks to stop by themselves, then for mpirun to end them.
-constexpr std::chrono::seconds stop_patience{30};
-constexpr std::chrono::seconds end_patience{10};
+constexpr std::chrono::seconds idle_stop_patience{30};
+constexpr std::chrono::seconds idle_end_patience{10};
 constexpr std::chrono::milliseconds nap{10};
 
 std::filesystem::path log_of(const store::RunFolder& run) { return run.logs() / "launcher.log"; }
@@ -76,9 +76,9 @@ IdleRun::~IdleRun() {
       std::this_thread::sleep_for(nap);
     return has_ended();
   };
-  if (!wait(stop_patience)) {
+  if (!wait(idle_stop_patience)) {
     ::kill(child_, SIGTERM);
-    if (!wait(end_patience)) ::kill(child_, SIGKILL);
+    if (!wait(idle_end_patience)) ::kill(child_, SIGKILL);
   }
   std::error_code ignored;
   std::filesystem::remove_all(store::gates_of(run_), ignored);
@@ -90,7 +90,7 @@ void IdleRun::look(const std::function<bool()>& server_is_up) {
   if (child_ == 0 || has_ended() || Clock::now() < next_look_) return;
   const auto before = Clock::now();
   read_progress();
-  next_look_ = before + std::max<Clock::duration>(between_looks, (Clock::now() - before) * look_share);
+  next_look_ = before + std::max<Clock::duration>(between_queue_looks, (Clock::now() - before) * look_share);
 }
 
 void IdleRun::ask_to_stop() {

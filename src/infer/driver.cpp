@@ -15,6 +15,7 @@
 #include "infer/figures_summary.hpp"
 #include "infer/lease_messages.hpp"
 #include "infer/sights.hpp"
+#include "job/clock.hpp"
 #include "job/crash_point.hpp"
 #include "job/error.hpp"
 #include "report/log.hpp"
@@ -29,16 +30,12 @@ constexpr double tick_seconds = 0.05;
 Driver::Driver(comm::World& world, comm::ControlChannel& channel, const job::Job& job, store::RunFolder folder,
                report::Progress& progress)
     : world_(world), channel_(channel), job_(job), progress_(progress), files_(job, std::move(folder)) {
-  started_ = now();
+  started_ = steady_seconds();
   // A coordinator that takes over finds deaths that no spare has made up for, its predecessor's among them. Spares that
   // were called before are called again.
   for (int rank = 0; rank < world_.size(); ++rank) calls_open_ += world_.is_dead(rank) && !is_spare(rank) ? 1 : 0;
   start_together_ = std::getenv("SHARDMILL_CRASH_AT") != nullptr || std::getenv("SHARDMILL_DISK_FAULT") != nullptr;
   if (!files_.remark().empty()) progress_.say("note: " + files_.remark());
-}
-
-double Driver::now() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 void Driver::model_ready(const ModelReady& ready, const std::string& versions) {
@@ -67,10 +64,10 @@ void Driver::model_ready(const ModelReady& ready, const std::string& versions) {
   policy.most_slots = AskAhead::most;
   if (job_.fault_tolerance.max_quarantined)
     policy.max_quarantined = job_.fault_tolerance.max_quarantined->of(files_.plan().own_records());
-  if (const auto left = comm::seconds_to_stop()) policy.deadline = now() + *left;
+  if (const auto left = comm::seconds_to_stop()) policy.deadline = steady_seconds() + *left;
   coordinator_.emplace(files_.take_ledger(), policy);
-  done_before_ = coordinator_->figures(now()).records_done;
-  started_ = now();
+  done_before_ = coordinator_->figures(steady_seconds()).records_done;
+  started_ = steady_seconds();
   std::vector<int> alive;
   for (int rank = 0; rank < world_.size(); ++rank) {
     if (!world_.is_dead(rank)) alive.push_back(rank);
@@ -170,15 +167,15 @@ void Driver::rank_died(int rank) {
 }
 
 void Driver::feed(const coordinator::Event& event) {
-  coordinator::Actions actions = coordinator_->on(event, now());
+  coordinator::Actions actions = coordinator_->on(event, steady_seconds());
   due_.insert(due_.end(), std::make_move_iterator(actions.begin()), std::make_move_iterator(actions.end()));
 }
 
 void Driver::step() {
   if (ended()) return;
   // The ranks watch their coordinator as it watches them.
-  if (now() - last_sign_ > job_.fault_tolerance.rank_timeout / 5) {
-    last_sign_ = now();
+  if (steady_seconds() - last_sign_ > job_.fault_tolerance.rank_timeout / 5) {
+    last_sign_ = steady_seconds();
     for (const auto& [rank, hello] : hello_) channel_.send(rank, comm::Alive{});
   }
   if (!coordinator_) return;
@@ -186,8 +183,8 @@ void Driver::step() {
     start_together_ = false;
     for (const auto& [rank, ready] : std::exchange(waiting_, {})) receive(rank, ready);
   }
-  if (now() - last_tick_ > tick_seconds) {
-    last_tick_ = now();
+  if (steady_seconds() - last_tick_ > tick_seconds) {
+    last_tick_ = steady_seconds();
     feed(coordinator::Tick{});
     progress_.update(progress_state(), last_tick_);
   }
@@ -314,9 +311,14 @@ void Driver::act(const coordinator::Finish& finish) {
 }
 
 report::ProgressState Driver::progress_state() const {
-  const coordinator::Figures figures = coordinator_->figures(now());
-  return {
-      figures.records, figures.records_done, done_before_, now() - started_, figures.ranks_alive, figures.faults, ""};
+  const coordinator::Figures figures = coordinator_->figures(steady_seconds());
+  return {figures.records,
+          figures.records_done,
+          done_before_,
+          steady_seconds() - started_,
+          figures.ranks_alive,
+          figures.faults,
+          ""};
 }
 
 report::Summary Driver::summary() const {
@@ -340,7 +342,7 @@ report::Summary Driver::summary() const {
 
 coordinator::Figures Driver::figures() const {
   if (!coordinator_) return {};
-  coordinator::Figures figures = coordinator_->figures(now());
+  coordinator::Figures figures = coordinator_->figures(steady_seconds());
   const auto late = std::ssize(lost_at_end_);
   figures.faults += late;
   if (figures.tasks_completed == figures.tasks_submitted) figures.faults_recovered += late;

@@ -62,7 +62,6 @@ class Driver {
   coordinator::Figures figures() const;
 
  private:
-  double now() const;
   void feed(const coordinator::Event& event);
   void carry_out();
   void act(const coordinator::Grant& grant);

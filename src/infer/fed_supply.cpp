@@ -11,7 +11,7 @@ namespace shardmill::infer {
 namespace {
 
 constexpr std::int64_t piece_bytes = std::int64_t{4} << 20;
-constexpr std::size_t pieces_ahead = 2;
+constexpr std::size_t pieces_asked_ahead = 2;
 
 void fetch_model(FeedLine& line, std::int64_t bytes, store::PrivateFile& file) {
   struct Piece {
@@ -21,7 +21,7 @@ void fetch_model(FeedLine& line, std::int64_t bytes, store::PrivateFile& file) {
   };
   std::deque<Piece> asked;
   for (std::int64_t first = 0; first < bytes || !asked.empty();) {
-    if (first < bytes && asked.size() < pieces_ahead) {
+    if (first < bytes && asked.size() < pieces_asked_ahead) {
       const std::int64_t count = std::min(piece_bytes, bytes - first);
       asked.push_back({first, count, line.ask(comm::Fetch{0, comm::Fetch::model, 0, first, count})});
       first += count;

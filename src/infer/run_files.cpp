@@ -12,6 +12,7 @@
 #include "dataset/sha256.hpp"
 #include "dataset/shard_plan.hpp"
 #include "infer/parts.hpp"
+#include "job/clock.hpp"
 #include "job/crash_point.hpp"
 #include "job/error.hpp"
 #include "store/run_parts.hpp"
@@ -20,8 +21,6 @@ namespace shardmill::infer {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
 
 std::string sha256_text(const std::string& text) {
   dataset::Sha256 hash;

@@ -10,6 +10,7 @@
 #include "dataset/shard_plan.hpp"
 #include "infer/compute.hpp"
 #include "infer/reader.hpp"
+#include "job/clock.hpp"
 #include "job/error.hpp"
 #include "model/model.hpp"
 
@@ -20,8 +21,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t most_batches = 8;
 constexpr std::int64_t sample_records = 16;
-
-double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
 
 std::vector<Batch> first_batches(const job::Job& job) {
   const auto source = dataset::open_source(job.dataset);

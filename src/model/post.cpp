@@ -20,7 +20,7 @@ const at::Tensor& select(const job::Output& output, const std::vector<NamedTenso
   throw ModelError("output '" + output.name + "': the model has no output '" + output.from + "'; it has " + names);
 }
 
-at::Tensor in_floats(const at::Tensor& values) { return values.is_floating_point() ? values : values.to(at::kFloat); }
+at::Tensor as_floats(const at::Tensor& values) { return values.is_floating_point() ? values : values.to(at::kFloat); }
 
 at::Tensor post_process(const job::Output& output, const at::Tensor& values) {
   if (output.post == job::Post::none) return values;
@@ -40,9 +40,9 @@ at::Tensor post_process(const job::Output& output, const at::Tensor& values) {
     case job::Post::argmax:
       return at::argmax(values, -1);
     case job::Post::top_k:
-      return std::get<1>(at::topk(in_floats(values), output.k, -1, true, true));
+      return std::get<1>(at::topk(as_floats(values), output.k, -1, true, true));
     case job::Post::top_k_values:
-      return std::get<0>(at::topk(in_floats(values), output.k, -1, true, true));
+      return std::get<0>(at::topk(as_floats(values), output.k, -1, true, true));
     case job::Post::none:
       break;
   }

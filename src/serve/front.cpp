@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "comm/rank_process.hpp"
+#include "job/clock.hpp"
 #include "job/error.hpp"
 #include "report/log.hpp"
 #include "report/summary.hpp"
@@ -27,11 +28,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::microseconds attentive{500};  // for the answers of fast models
-constexpr std::chrono::microseconds shortest_nap{50};
-constexpr std::chrono::microseconds busy_nap{200};   // while a rank computes
-constexpr std::chrono::microseconds idle_nap{2000};  // a request ends it at once
-constexpr rlim_t spare_files = 200;                  // beside connections
+constexpr std::chrono::microseconds attentive_to_ranks{500};  // for the answers of fast models
+constexpr std::chrono::microseconds busy_nap{200};            // while a rank computes
+constexpr std::chrono::microseconds idle_nap{2000};           // a request ends it at once
+constexpr rlim_t spare_files = 200;                           // beside connections
 constexpr double publish_every = 0.02;
 constexpr double figures_every = 1;  // for `shardmill status`
 constexpr double pause_seconds = 1;  // a front that was stopped so long itself judges nobody
@@ -103,7 +103,7 @@ Front::Front(comm::World& world, comm::ControlChannel& channel, const RankOption
   allow_files(job_.serve.max_connections);
 }
 
-double Front::now() const { return std::chrono::duration<double>(Clock::now() - started_).count(); }
+double Front::now() const { return seconds_since(started_); }
 
 void Front::say(const std::string& line) const {
   report::log_info(line);
@@ -134,7 +134,7 @@ ExitCode Front::live() {
   server_.start();
   nap_precisely();
   const bool may_spin = cores_for_spinning(world_.size());
-  Pace pace(attentive, shortest_nap, is_rung());
+  Pace pace(attentive_to_ranks, is_rung());
   while (!end_) {
     const bool waits = dispatcher_.in_flight() > 0;
     const auto nap = pace.next(Clock::now(), may_spin && waits, waits ? busy_nap : idle_nap);

@@ -30,23 +30,23 @@ class Pace {
  public:
   using Clock = std::chrono::steady_clock;
   using Nap = std::chrono::microseconds;
+  static constexpr Nap shortest{50};
 
   // attentive: how long it looks as often as it can. is_rung: all senders ring.
-  Pace(Nap attentive, Nap shortest, bool is_rung)
-      : attentive_(attentive), shortest_(shortest), is_rung_(is_rung), nap_(shortest) {}
+  Pace(Nap attentive, bool is_rung) : attentive_(attentive), is_rung_(is_rung) {}
 
   void note(Look look, Clock::time_point now) {
     const bool stirs = look == Look::worked || (look == Look::announced && !awaits_);
     if (!stirs) return;
     stirred_ = now;
     awaits_ = look == Look::announced;
-    nap_ = shortest_;
+    nap_ = shortest;
   }
   // The next nap, `longest` at most; 0: look again at once, if it may spin, which takes a core.
   Nap next(Clock::time_point now, bool may_spin, Nap longest) {
     if (now - stirred_ < attentive_) {
       if (may_spin) return Nap{0};
-      if (!is_rung_ || awaits_) return std::min(shortest_, longest);
+      if (!is_rung_ || awaits_) return std::min(shortest, longest);
     }
     if (is_rung_) return longest;
     const Nap nap = std::min(nap_, longest);
@@ -56,10 +56,9 @@ class Pace {
 
  private:
   Nap attentive_;
-  Nap shortest_;
   bool is_rung_;
   bool awaits_ = false;
-  Nap nap_;
+  Nap nap_ = shortest;
   Clock::time_point stirred_{};
 };
 

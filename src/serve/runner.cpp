@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "job/clock.hpp"
 #include "job/error.hpp"
 #include "model/transforms.hpp"
 
@@ -115,7 +116,7 @@ comm::Answered Runner::run(const comm::Forward& forward_message) {
     const at::Tensor whole = output.contiguous();
     answer.bytes.append(static_cast<const char*>(whole.data_ptr()), whole.nbytes());
   }
-  answer.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  answer.seconds = seconds_since(began);
   return answer;
 }
 

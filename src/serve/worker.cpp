@@ -21,7 +21,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int front = 0;
 constexpr std::chrono::microseconds attentive{2000};  // after a batch the next one often comes at once
-constexpr std::chrono::microseconds shortest_nap{50};
 constexpr std::chrono::microseconds longest_nap{1000};
 constexpr double front_timeouts = 3;  // of its silence, in rank_timeout
 
@@ -47,7 +46,7 @@ ExitCode Worker::live() {
   loader_ = std::thread([this] { load_models(); });
   nap_precisely();
   const bool may_spin = cores_for_spinning(world_.size());
-  Pace pace(attentive, shortest_nap, world_.bell().reaches(front));
+  Pace pace(attentive, world_.bell().reaches(front));
   while (!end_) {
     // While the model computes it has the core: its answer wakes this thread.
     const auto nap = pace.next(Clock::now(), may_spin && idle(), longest_nap);

@@ -16,6 +16,7 @@
 #include "dataset/fingerprint.hpp"
 #include "dataset/sha256.hpp"
 #include "infer/lease_messages.hpp"
+#include "job/clock.hpp"
 #include "job/crash_point.hpp"
 #include "job/error.hpp"
 #include "job/names.hpp"
@@ -55,7 +56,7 @@ Driver::Driver(comm::World& world, comm::ControlChannel& channel, const job::Job
       journal_(store::posix_disk(), folder_.journal()) {
   start_together_ = std::getenv("SHARDMILL_CRASH_AT") != nullptr || std::getenv("SHARDMILL_DISK_FAULT") != nullptr;
   replay();
-  started_ = now();
+  started_ = steady_seconds();
   done_before_ = coordinator_->ledger().done().size();
   std::vector<int> alive;
   for (int rank = 0; rank < world_.size(); ++rank) {
@@ -101,10 +102,6 @@ void Driver::replay() {
   coordinator_.emplace(std::move(ledger), policy);
 }
 
-double Driver::now() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 void Driver::receive(int from, const comm::Message& message) {
   if (const auto* hello = std::get_if<comm::Hello>(&message)) {
     report::log_info("rank " + std::to_string(from) + " is up: pid " + std::to_string(hello->pid) + " on " +
@@ -135,23 +132,23 @@ void Driver::rank_died(int rank) {
 }
 
 void Driver::feed(const coordinator::Event& event) {
-  coordinator::Actions actions = coordinator_->on(event, now());
+  coordinator::Actions actions = coordinator_->on(event, steady_seconds());
   due_.insert(due_.end(), std::make_move_iterator(actions.begin()), std::make_move_iterator(actions.end()));
 }
 
 void Driver::step() {
   if (ended()) return;
   // The ranks watch their coordinator as it watches them.
-  if (now() - last_sign_ > job_.fault_tolerance.rank_timeout / 5) {
-    last_sign_ = now();
+  if (steady_seconds() - last_sign_ > job_.fault_tolerance.rank_timeout / 5) {
+    last_sign_ = steady_seconds();
     for (int rank = 0; rank < world_.size(); ++rank) channel_.send(rank, comm::Alive{});
   }
   if (start_together_ && all_ready()) {
     start_together_ = false;
     for (const auto& [rank, ready] : std::exchange(waiting_, {})) receive(rank, ready);
   }
-  if (now() - last_tick_ > tick_seconds) {
-    last_tick_ = now();
+  if (steady_seconds() - last_tick_ > tick_seconds) {
+    last_tick_ = steady_seconds();
     feed(coordinator::Tick{});
     progress_.update(progress_state(), last_tick_);
     // Trials go on until then, and are saved: a long one need not fit into what is left.
@@ -258,18 +255,18 @@ void Driver::kill_rank(int rank) {
 void Driver::act(const coordinator::Finish& finish) {
   crash_point("after-done");
   outcome_ = finish.outcome;
-  message_ = message_of(finish.outcome, finish.message, coordinator_->figures(now()));
+  message_ = message_of(finish.outcome, finish.message, coordinator_->figures(steady_seconds()));
   progress_.finish(progress_state());
   for (int rank = 0; rank < world_.size(); ++rank) channel_.send(rank, comm::End{to_int(finish.outcome)});
 }
 
 report::ProgressState Driver::progress_state() const {
-  const coordinator::Figures figures = coordinator_->figures(now());
+  const coordinator::Figures figures = coordinator_->figures(steady_seconds());
   report::ProgressState state;
   state.records = figures.tasks_submitted;
   state.records_done = figures.tasks_completed;
   state.records_done_before = done_before_;
-  state.elapsed = now() - started_;
+  state.elapsed = steady_seconds() - started_;
   state.ranks_alive = figures.ranks_alive;
   state.faults = figures.faults;
   state.unit = "trials";
@@ -280,7 +277,7 @@ Table Driver::table() const { return make_table(job_, folder_, coordinator_->led
 
 report::Summary Driver::summary() const {
   report::Summary summary;
-  coordinator::Figures figures = coordinator_->figures(now());
+  coordinator::Figures figures = coordinator_->figures(steady_seconds());
   const auto late = std::ssize(lost_at_end_);
   figures.faults += late;
   if (figures.tasks_completed == figures.tasks_submitted) figures.faults_recovered += late;

@@ -45,7 +45,6 @@ class Driver {
   report::Summary summary() const;
 
  private:
-  double now() const;
   void replay();
   void feed(const coordinator::Event& event);
   void carry_out();

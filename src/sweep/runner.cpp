@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "job/clock.hpp"
 #include "job/crash_point.hpp"
 #include "job/error.hpp"
 #include "report/log.hpp"
@@ -149,13 +150,13 @@ comm::Message Runner::outcome(Held& held) {
     if (!result) return comm::Returned{trial, attempt};
     const std::string text = to_json(*result);
     store::write_file(store::posix_disk(), result_file(run_, trial), text);
-    const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
+    const double seconds = seconds_since(began);
     return comm::Finished{trial, attempt, store::checksum(text), seconds, {}};
   } catch (const StoreError& error) {
     return comm::GiveUp{error.what(), to_int(error.exit_code()), 1};
   } catch (const ModelError& error) {
     // It would come to the same on any rank: set aside, and the others go on.
-    const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
+    const double seconds = seconds_since(began);
     return comm::Finished{trial, attempt, 0, seconds, {{0, error.what()}}};
   } catch (const std::exception& error) {
     return comm::Failed{trial, attempt, error.what()};

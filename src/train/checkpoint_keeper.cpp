@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "job/clock.hpp"
 #include "store/checkpoint_folder.hpp"
 
 namespace shardmill::train {
@@ -84,7 +85,7 @@ Saved CheckpointKeeper::write(const Snapshot& snapshot) {
       store::write_checkpoint(disk_, folder_ / saved.name, {snapshot.meta, snapshot.tensors});
   saved.checksum = info.checksum;
   saved.bytes = info.bytes;
-  saved.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  saved.seconds = seconds_since(began);
   return saved;
 }
 

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "job/clock.hpp"
 #include "job/error.hpp"
 #include "job/names.hpp"
 #include "model/model.hpp"
@@ -22,8 +23,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds between_tries{20};
 constexpr std::chrono::seconds lock_patience{30};
-
-double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
 
 // All of the work, from the state that the worker has.
 comm::Deal whole_deal(const job::Job& job, const Worker& worker) {

@@ -7,6 +7,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include "job/clock.hpp"
 #include "job/crash_point.hpp"
 #include "job/error.hpp"
 #include "job/names.hpp"
@@ -23,8 +24,6 @@ namespace {
 
 constexpr std::uint32_t dropout_stream = 0x64726f70;  // apart from the other uses of the job's seed
 constexpr std::size_t batches_ahead = 4;
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 // A generator of its own for each logical shard of each step.
 std::uint64_t shard_seed(std::uint64_t seed, std::int64_t step, std::int64_t shard) {
@@ -192,9 +191,9 @@ void Worker::step(Team& team) {
   crash_point("train-begin-step");
   for (const std::int64_t shard : team.my_shards()) {
     if (pieces_.holds(shard)) continue;  // from before somebody died
-    const double begun = now();
+    const double begun = steady_seconds();
     compute(shard, records);
-    spent_ += now() - begun;
+    spent_ += steady_seconds() - begun;
     desk_.progress();
     crash_point("train-after-shard");
   }

@@ -9,7 +9,7 @@ namespace {
 using namespace std::chrono_literals;
 
 TEST(Pace, SpinsForAWhileAndThenNapsLongerAndLonger) {
-  Pace pace(500us, 50us, false);
+  Pace pace(500us, false);
   const Pace::Clock::time_point start{1h};
   pace.note(Look::worked, start);
   EXPECT_EQ(pace.next(start + 100us, true, 1000us), 0us);
@@ -23,7 +23,7 @@ TEST(Pace, SpinsForAWhileAndThenNapsLongerAndLonger) {
 }
 
 TEST(Pace, NapsShortlyWhereItMayNotSpin) {
-  Pace pace(500us, 50us, false);
+  Pace pace(500us, false);
   const Pace::Clock::time_point start{1h};
   pace.note(Look::worked, start);
   for (int i = 0; i < 5; ++i) EXPECT_EQ(pace.next(start + 100us * i, false, 1000us), 50us);
@@ -31,7 +31,7 @@ TEST(Pace, NapsShortlyWhereItMayNotSpin) {
 }
 
 TEST(Pace, WaitsForTheRing) {
-  Pace pace(500us, 50us, true);
+  Pace pace(500us, true);
   const Pace::Clock::time_point start{1h};
   pace.note(Look::worked, start);
   EXPECT_EQ(pace.next(start + 1us, false, 1000us), 1000us);
@@ -40,7 +40,7 @@ TEST(Pace, WaitsForTheRing) {
 }
 
 TEST(Pace, LooksOftenForWhatHasBeenAnnouncedButNotForEver) {
-  Pace pace(500us, 50us, true);
+  Pace pace(500us, true);
   const Pace::Clock::time_point start{1h};
   pace.note(Look::announced, start);
   EXPECT_EQ(pace.next(start + 1us, false, 1000us), 50us);

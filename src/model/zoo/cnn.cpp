@@ -12,11 +12,11 @@ namespace shardmill::model::zoo {
 
 namespace {
 
-struct Block {
+struct ConvBlock {
   Conv2d conv;
   BatchNorm2d bn;
 
-  Block(const Scope& scope, std::int64_t inputs, std::int64_t outputs)
+  ConvBlock(const Scope& scope, std::int64_t inputs, std::int64_t outputs)
       : conv(scope["conv"], inputs, outputs, 3, 1, Conv2d::Init::fan_in), bn(scope["bn"], outputs) {}
   at::Tensor operator()(const at::Tensor& x) const { return at::max_pool2d(bn(conv(x)).relu_(), {2, 2}); }
 };
@@ -44,13 +44,13 @@ class Cnn : public Network {
       throw ModelError("the network cnn halves its images " + std::to_string(blocks_.size()) + " times, so they need " +
                        std::to_string(smallest) + " pixels each way, and the job gives it " + describe(inputs) +
                        "; list fewer channels");
-    for (const Block& block : blocks_) x = block(x);
+    for (const ConvBlock& block : blocks_) x = block(x);
     return fc_(at::dropout(x.mean({2, 3}), spec_.dropout, training()));
   }
 
  private:
   job::Cnn spec_;
-  std::vector<Block> blocks_;
+  std::vector<ConvBlock> blocks_;
   Linear fc_;
 };
 

@@ -19,7 +19,7 @@ namespace {
 
 constexpr double deviation = 0.02;
 
-struct Block {
+struct GptBlock {
   LayerNorm ln_1;
   Linear c_attn;
   Linear attn_proj;
@@ -27,7 +27,7 @@ struct Block {
   Linear c_fc;
   Linear mlp_proj;
 
-  Block(const Scope& scope, const job::Gpt& spec)
+  GptBlock(const Scope& scope, const job::Gpt& spec)
       : ln_1(scope["ln_1"], spec.width, spec.bias),
         c_attn(scope["attn"]["c_attn"], spec.width, 3 * spec.width, spec.bias, deviation),
         attn_proj(scope["attn"]["c_proj"], spec.width, spec.width, spec.bias, residual(spec)),
@@ -63,7 +63,7 @@ class Gpt : public Network {
     const at::Tensor positions = at::arange(tokens.size(1), tokens.options());
     at::Tensor x = at::embedding(wte_, tokens).add(at::embedding(wpe_, positions));
     x = at::dropout(x, spec_.dropout, training());
-    for (const Block& block : blocks_) x = block(x, spec_, training());
+    for (const GptBlock& block : blocks_) x = block(x, spec_, training());
     return at::linear(ln_f_.front()(x), wte_);
   }
 
@@ -71,7 +71,7 @@ class Gpt : public Network {
   job::Gpt spec_;
   at::Tensor wte_;
   at::Tensor wpe_;
-  std::vector<Block> blocks_;
+  std::vector<GptBlock> blocks_;
   std::vector<LayerNorm> ln_f_;  // one; made after the blocks
 };
 

@@ -25,11 +25,11 @@ struct ConvNorm {
 };
 
 // Two 3x3 convolutions, or 1x1, 3x3, 1x1 (the bottleneck, four times as wide at its end).
-struct Block {
+struct ResidualBlock {
   std::vector<ConvNorm> convolutions;
   std::optional<ConvNorm> downsample;
 
-  Block(const Scope& scope, std::int64_t inputs, std::int64_t width, std::int64_t stride, bool bottleneck) {
+  ResidualBlock(const Scope& scope, std::int64_t inputs, std::int64_t width, std::int64_t stride, bool bottleneck) {
     const std::int64_t outputs = bottleneck ? 4 * width : width;
     if (bottleneck) {
       convolutions.emplace_back(scope, "conv1", "bn1", inputs, width, 1, 1);
@@ -94,14 +94,14 @@ class ResNet : public Network {
                        ", height, width], and the job gives it " + describe(inputs));
     at::Tensor x = stem_(images).relu_();
     if (spec_.stem == job::Stem::imagenet) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
-    for (const Block& block : blocks_) x = block(x);
+    for (const ResidualBlock& block : blocks_) x = block(x);
     return fc_(x.mean({2, 3}));
   }
 
  private:
   job::ResNet spec_;
   ConvNorm stem_;
-  std::vector<Block> blocks_;
+  std::vector<ResidualBlock> blocks_;
   Linear fc_;
 };
 
