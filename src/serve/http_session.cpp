@@ -14,6 +14,7 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 
 constexpr std::uint32_t max_header = 16 * 1024;
+constexpr std::size_t read_at_once = 4 * 1024;  // header and body of a small request: in one call, not in pieces of 512
 constexpr std::chrono::seconds linger_time{2};
 constexpr std::size_t linger_bytes = 64 * 1024;
 constexpr int most_lingers = 1024;
@@ -95,7 +96,8 @@ void HttpSession<Stream>::on_header(Error error) {
     return refuse(431, "the headers have more than " + std::to_string(max_header) + " bytes");
   if (error && error.category() == make_error_code(http::error::bad_method).category())
     return refuse(400, "this is not an HTTP request: " + error.message());
-  if (error) return;  // the connection is gone
+  if (error) return;              // the connection is gone
+  buffer_.reserve(read_at_once);  // not before: thousands of connections may never say anything
   head_ = parser_->get().method() == http::verb::head;
   request_ = head_of(parser_->get());
   version_ = parser_->get().version();
