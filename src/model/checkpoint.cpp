@@ -6,6 +6,7 @@
 #include "model/checkpoint_weights.hpp"
 #include "model/error_text.hpp"
 #include "model/loaders.hpp"
+#include "model/script.hpp"
 #include "model/trainable.hpp"
 #include "model/weights.hpp"
 
@@ -39,10 +40,35 @@ std::vector<NamedTensor> weights_of(store::CheckpointFile& checkpoint) {
   return weights;
 }
 
+namespace {
+
+// As fast as the module would be that PyTorch saved with these weights.
+std::unique_ptr<Model> load_script(const ScriptSource& script, store::CheckpointFile& checkpoint,
+                                   const job::Model& spec, at::Device device) {
+  const std::string from = "checkpoint " + checkpoint.path().string();
+  if (ScriptSource::of(script.path).checksum != script.checksum)
+    throw ModelError(from + " was trained with another " + script.path.string() +
+                     " than the one that is there now; put it back as it was");
+  const c10::InferenceMode no_inference_tensors(false);
+  torch::jit::Module module = trained_script(script.path, weights_of(checkpoint), from);
+  try {
+    module.to(device);
+    return make_torchscript(std::move(module), spec, device);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw ModelError(from + " cannot be made a model: " + useful_line(error));
+  }
+}
+
+}  // namespace
+
 std::unique_ptr<Model> load_checkpoint(const job::Model& spec, at::Device device) {
   try {
     store::CheckpointFile checkpoint(store::posix_disk(), spec.path);
-    auto network = make_zoo(network_of(checkpoint), 0);
+    const CheckpointNetwork of = network_of(checkpoint);
+    if (const auto* script = std::get_if<ScriptSource>(&of)) return load_script(*script, checkpoint, spec, device);
+    auto network = make_zoo(std::get<job::Zoo>(of), 0);
     assign_weights(*network, weights_of(checkpoint), spec.path.string());
     network->train(false);
     network->to(device);

@@ -7,15 +7,16 @@
 
 namespace shardmill::model {
 
-job::Zoo network_of(const store::CheckpointFile& checkpoint) {
+CheckpointNetwork network_of(const store::CheckpointFile& checkpoint) {
   const nlohmann::json meta = nlohmann::json::parse(checkpoint.meta(), nullptr, false);
-  const auto network = meta.is_object() ? meta.find("model") : meta.end();
-  if (meta.is_discarded() || network == meta.end() || !network->is_string()) {
-    throw StoreError("checkpoint " + checkpoint.path().string() +
-                     " is not of a built-in network; `shardmill export` gives its weights to the program that made the "
-                     "TorchScript module");
+  if (meta.is_object()) {
+    if (const auto network = meta.find("model"); network != meta.end() && network->is_string())
+      return job::zoo_from_yaml(network->get<std::string>());
+    if (const auto script = meta.find("torchscript"); script != meta.end() && script->is_object())
+      return ScriptSource{script->value("path", ""), script->value("checksum", "")};
   }
-  return job::zoo_from_yaml(network->get<std::string>());
+  throw StoreError("checkpoint " + checkpoint.path().string() +
+                   " does not say which network it is of; `shardmill export` gives its weights to a program of yours");
 }
 
 }  // namespace shardmill::model

@@ -97,7 +97,13 @@ void check_one(const job::Job& job, const job::Model& model, const std::string& 
   if (model.path.empty() || !std::filesystem::exists(model.path, ignored)) return;
   if (model.format == ModelFormat::checkpoint) {
     try {
-      static_cast<void>(network_of(store::CheckpointFile(store::posix_disk(), model.path)));
+      const CheckpointNetwork of = network_of(store::CheckpointFile(store::posix_disk(), model.path));
+      if (const auto* script = std::get_if<ScriptSource>(&of);
+          script && !std::filesystem::exists(script->path, ignored))
+        throw ModelError("checkpoint " + model.path.string() +
+                         " has the weights of a TorchScript module, but the module, " + script->path.string() +
+                         ", is not there; put it back, or give the weights to the program that "
+                         "made it with `shardmill export`");
     } catch (const Error& error) {
       diagnostics.add(job.where(key), error.what());
     }

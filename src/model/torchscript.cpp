@@ -11,6 +11,7 @@
 #include "model/loaders.hpp"
 #include "model/outputs.hpp"
 #include "model/packed_linear.hpp"
+#include "model/script.hpp"
 
 namespace shardmill::model {
 
@@ -66,9 +67,8 @@ Module frozen(const Module& module) {
 
 class TorchScript : public Model {
  public:
-  TorchScript(const job::Model& spec, at::Device device)
+  TorchScript(Module module, const job::Model& spec, at::Device device)
       : Model(device), path_(spec.path.string()), type_(type_of(spec.precision)) {
-    Module module = torch::jit::load(path_, device);
     module.eval();
     const c10::InferenceMode no_inference_tensors(false);
     const at::NoGradGuard no_grad;
@@ -135,9 +135,13 @@ class TorchScript : public Model {
 
 }  // namespace
 
+std::unique_ptr<Model> make_torchscript(Module module, const job::Model& spec, at::Device device) {
+  return std::make_unique<TorchScript>(std::move(module), spec, device);
+}
+
 std::unique_ptr<Model> load_torchscript(const job::Model& spec, at::Device device) {
   try {
-    return std::make_unique<TorchScript>(spec, device);
+    return make_torchscript(torch::jit::load(spec.path.string(), device), spec, device);
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {

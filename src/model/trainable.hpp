@@ -5,11 +5,13 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "job/zoo.hpp"
 #include "model/named_tensor.hpp"
+#include "model/script_source.hpp"
 
 namespace shardmill::model {
 
@@ -42,6 +44,8 @@ class Trainable {
   void to(at::Device device);
   // For messages: "gpt", or the file's path.
   const std::string& name() const { return name_; }
+  // What it was loaded from; none for a built-in network.
+  const std::optional<ScriptSource>& source() const { return source_; }
 
  protected:
   explicit Trainable(std::string name) : name_(std::move(name)) {}
@@ -50,6 +54,7 @@ class Trainable {
   std::vector<NamedTensor> parameters_;
   std::vector<NamedTensor> buffers_;
   std::map<std::string, std::string> aliases_;
+  std::optional<ScriptSource> source_;
 
  private:
   std::string name_;

@@ -8,7 +8,9 @@
 #include "job/error.hpp"
 #include "model/error_text.hpp"
 #include "model/outputs.hpp"
+#include "model/script.hpp"
 #include "model/trainable.hpp"
+#include "model/weights.hpp"
 
 namespace shardmill::model {
 
@@ -39,7 +41,10 @@ class TrainableScript : public Trainable {
         throw ModelError("model " + path + " has the parameter " + name + " of type " +
                          c10::toString(tensor.scalar_type()) + ", and training takes float32; save it after .float()");
     module_.train(true);
+    source_ = ScriptSource::of(path);
   }
+
+  const Module& module() const { return module_; }
 
   void train(bool on) override { module_.train(on); }
 
@@ -75,7 +80,9 @@ class TrainableScript : public Trainable {
 
 }  // namespace
 
-std::unique_ptr<Trainable> load_trainable(const std::filesystem::path& path) {
+namespace {
+
+std::unique_ptr<TrainableScript> load(const std::filesystem::path& path) {
   try {
     return std::make_unique<TrainableScript>(path.string());
   } catch (const Error&) {
@@ -84,6 +91,16 @@ std::unique_ptr<Trainable> load_trainable(const std::filesystem::path& path) {
     throw ModelError("model " + path.string() + " cannot be loaded as TorchScript: " + useful_line(error) +
                      "; save it again with torch.jit.script(model).save(...)");
   }
+}
+
+}  // namespace
+
+std::unique_ptr<Trainable> load_trainable(const std::filesystem::path& path) { return load(path); }
+
+Module trained_script(const std::filesystem::path& path, std::vector<NamedTensor> weights, const std::string& source) {
+  const auto network = load(path);
+  assign_weights(*network, std::move(weights), source);
+  return network->module();
 }
 
 }  // namespace shardmill::model

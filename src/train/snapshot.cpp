@@ -92,6 +92,8 @@ Snapshot take_snapshot(const job::Job& job, Worker& worker, bool is_best, bool i
   meta["seed"] = job.train.seed;
   meta["optimizer"] = std::string(name_of(job.train.optimizer.type));
   if (job.model.zoo) meta["model"] = job::zoo_to_yaml(*job.model.zoo);
+  if (const auto& script = worker.network().source())
+    meta["torchscript"] = {{"path", script->path.string()}, {"checksum", script->checksum}};
   meta["metrics"] = nlohmann::ordered_json::object();
   for (const auto& [name, value] : worker.last_metrics()) meta["metrics"][name] = value;
   meta["course"] = nlohmann::json::parse(to_json(worker.course()));
@@ -114,6 +116,10 @@ void restore(store::CheckpointFile& checkpoint, const job::Job& job, Worker& wor
     throw StoreError("checkpoint " + checkpoint.path().string() + " does not hold the state of a training run");
   if (meta.value("seed", job.train.seed) != job.train.seed)
     throw StoreError("checkpoint " + checkpoint.path().string() + " is of a run with another seed");
+  const auto& script = worker.network().source();
+  if (script && meta.contains("torchscript") && meta["torchscript"].value("checksum", "") != script->checksum)
+    throw StoreError("checkpoint " + checkpoint.path().string() + " is of a run with another model than " +
+                     script->path.string() + " as it is now; put it back as it was, or start a new run");
   worker.begin_with(from_json(meta["course"].dump()));
 }
 

@@ -72,6 +72,7 @@ class Worker {
 
   // At a boundary, from a hook: the state as it is now.
   const Course& course() const { return course_; }
+  const model::Trainable& network() const { return network_; }
   FlatState& flat() { return flat_; }
   // All of its state; with optimizer_sharding at a boundary with a snapshot only, and before the run begins.
   FlatOptimizer& optimizer() { return whole_ ? *whole_ : optimizer_.whole(); }
