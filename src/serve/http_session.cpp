@@ -1,8 +1,11 @@
 #include "serve/http_session.hpp"
 
+#include <array>
 #include <chrono>
+#include <string_view>
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
 
 #include "serve/api.hpp"
 
@@ -30,6 +33,25 @@ HttpRequest head_of(const http::request<http::string_body>& message) {
   request.path = std::string(target.substr(0, target.find('?')));
   for (const auto& field : message) request.headers.emplace_back(field.name_string(), field.value());
   return request;
+}
+
+// As Beast would write it, which takes 4 us more. Names and values are ours, free of line ends.
+std::string head_of(const HttpReply& reply, unsigned version, bool keep_alive) {
+  const auto reason = http::obsolete_reason(http::int_to_status(static_cast<unsigned>(reply.status)));
+  std::string head;
+  head.reserve(256);
+  head += version == 10 ? "HTTP/1.0 " : "HTTP/1.1 ";
+  head += std::to_string(reply.status) + ' ';
+  head.append(reason.data(), reason.size());
+  const auto add = [&head](std::string_view name, std::string_view value) {
+    head.append("\r\n").append(name).append(": ").append(value);
+  };
+  add("Server", "shardmill");
+  add("Content-Type", reply.type);
+  for (const auto& [name, value] : reply.headers) add(name, value);
+  if (keep_alive != (version != 10)) add("Connection", keep_alive ? "keep-alive" : "close");
+  add("Content-Length", std::to_string(reply.body.size()));
+  return head += "\r\n\r\n";
 }
 
 }  // namespace
@@ -175,24 +197,18 @@ void HttpSession<Stream>::turn_away(HttpReply reply) {
 template <typename Stream>
 void HttpSession<Stream>::write(HttpReply reply) {
   keep_alive_ = keep_alive_ && !shared_->draining;
-  response_ = {};
-  response_.result(static_cast<unsigned>(reply.status));
-  response_.version(version_);
-  response_.set(http::field::server, "shardmill");
-  response_.set(http::field::content_type, reply.type);
-  for (const auto& [name, value] : reply.headers) response_.set(name, value);
-  response_.keep_alive(keep_alive_);
-  if (!head_) response_.body() = std::move(reply.body);
-  response_.prepare_payload();
+  reply_head_ = head_of(reply, version_, keep_alive_);
+  reply_body_ = head_ ? std::string() : std::move(reply.body);
   transport().expires_after(milliseconds(shared_->options.read_timeout));
-  http::async_write(stream_, response_,
+  const std::array<asio::const_buffer, 2> both{asio::buffer(reply_head_), asio::buffer(reply_body_)};
+  asio::async_write(stream_, both,
                     [self = this->shared_from_this()](Error error, std::size_t) { self->on_written(error); });
 }
 
 template <typename Stream>
 void HttpSession<Stream>::on_written(Error error) {
   give_back_bytes();
-  response_ = {};
+  reply_body_ = {};
   if (error) return;
   if (!keep_alive_) return end();
   read_header();

@@ -78,7 +78,8 @@ class HttpSession : public HttpConnection, public std::enable_shared_from_this<H
   boost::beast::flat_buffer buffer_;
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
   HttpRequest request_;
-  boost::beast::http::response<boost::beast::http::string_body> response_;
+  std::string reply_head_;
+  std::string reply_body_;
   std::string discarded_;
   std::size_t charged_ = 0;  // of body_bytes
   unsigned version_ = 11;
