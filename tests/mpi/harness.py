@@ -127,10 +127,10 @@ class ShardmillTest(unittest.TestCase):
         """The one that the program starts."""
         return doctor()["mpirun"]
 
-    def by_hand(self, ranks, *words, **options):
+    def by_hand(self, ranks, *words, program=PROGRAM, **options):
         """The ranks of a run, under an mpirun of one's own."""
         mpirun = [self.mpirun(), *(["--with-ft", "ulfm"] if has_ulfm() else []),
-                  *(["--oversubscribe"] if doctor()["MPI"].startswith("Open MPI") else []), "-np", ranks, PROGRAM, *words]
+                  *(["--oversubscribe"] if doctor()["MPI"].startswith("Open MPI") else []), "-np", ranks, program, *words]
         env = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_btl": "^ofi"}
         env.update(options.pop("env", {}))
         for _ in range(5):

@@ -7,7 +7,7 @@ import unittest
 
 import h5py
 
-from harness import DIGITS, SOURCE, ShardmillTest, has_ulfm, interop
+from harness import DIGITS, PROGRAM, SOURCE, ShardmillTest, has_ulfm, interop
 
 
 class RanksTest(ShardmillTest):
@@ -37,6 +37,18 @@ class RanksTest(ShardmillTest):
         self.assertEqual(outcome.code, 0, outcome.stderr)
         self.assertIn("29 of 29 tasks", outcome.stdout)
         self.assert_same_results(expected, self.folder / "by-hand")
+
+    def test_mpirun_by_hand_says_what_is_wrong_whoever_finds_it_first(self):
+        """All ranks find it and leave, and mpirun ends those that have not left yet."""
+        late = self.folder / "late.sh"
+        late.write_text(f'#!/bin/sh\n[ "${{PMIX_RANK:-$PMI_RANK}}" = 0 ] && sleep 1\nexec "{PROGRAM}" "$@"\n')
+        late.chmod(0o755)
+        for words, expected in ((("--tune",), "a run cannot be tuned under an mpirun of your own"),
+                                (("--set", "batch_size=none"), "batch_size must be a whole number")):
+            outcome = self.by_hand(2, "run", DIGITS, *words, "--run-dir", self.folder / "late", program=late)
+            self.assertEqual(outcome.code, 2, outcome.stderr)
+            self.assertIn(expected, outcome.stderr)
+            self.assertNotIn("rank 1", outcome.stderr)
 
     def test_a_killed_rank_changes_nothing(self):
         expected = self.run_job("expected", DIGITS, "-n", 1)
