@@ -12,7 +12,7 @@
 namespace shardmill {
 namespace {
 
-struct Spec {
+struct FaultSpec {
   DiskOp op = DiskOp::open;
   std::optional<int> rank;  // none: any
   int nth = 1;
@@ -20,24 +20,24 @@ struct Spec {
   std::string file;
 };
 
-struct Armed {
-  Spec spec;
+struct ArmedFault {
+  FaultSpec spec;
   std::atomic<int> calls{0};
 };
 
-constexpr std::size_t most_armed = 16;
-std::array<Armed, most_armed> armed;
-std::atomic<std::size_t> armed_count{0};
+constexpr std::size_t most_faults = 16;
+std::array<ArmedFault, most_faults> armed_faults;
+std::atomic<std::size_t> fault_count{0};
 
-std::vector<Spec> parse(std::string_view text) {
-  std::vector<Spec> specs;
+std::vector<FaultSpec> parse_faults(std::string_view text) {
+  std::vector<FaultSpec> specs;
   if (text.empty()) return specs;
   for (const std::string_view item : split_text(text, ',')) {
     const auto parts = split_text(item, ':');
     if (parts.size() < 4 || parts.size() > 5) {
       throw UsageError("'" + std::string(item) + "' is not op:rank:nth:ENOSPC|EIO|short[:file]");
     }
-    Spec spec;
+    FaultSpec spec;
     const auto& names = disk_op_names();
     const auto name = std::find(names.begin(), names.end(), parts[0]);
     if (name == names.end()) throw UsageError("there is no disk operation '" + std::string(parts[0]) + "'");
@@ -57,7 +57,7 @@ std::vector<Spec> parse(std::string_view text) {
     }
     if (parts.size() == 5) spec.file = parts[4];
     specs.push_back(std::move(spec));
-    if (specs.size() > most_armed) throw UsageError("more than 16 disk faults");
+    if (specs.size() > most_faults) throw UsageError("more than 16 disk faults");
   }
   return specs;
 }
@@ -80,30 +80,30 @@ const std::vector<std::string>& disk_op_names() {
   return names;
 }
 
-void check_disk_faults(const std::string& text) { static_cast<void>(parse(text)); }
+void check_disk_faults(const std::string& text) { static_cast<void>(parse_faults(text)); }
 
 void arm_disk_faults(int rank) {
   std::size_t count = 0;
   try {
-    for (Spec& spec : parse(environment_text("SHARDMILL_DISK_FAULT"))) {
+    for (FaultSpec& spec : parse_faults(environment_text("SHARDMILL_DISK_FAULT"))) {
       if (rank < 0 || (spec.rank && *spec.rank != rank)) continue;
-      armed[count].spec = std::move(spec);
-      armed[count].calls = 0;
+      armed_faults[count].spec = std::move(spec);
+      armed_faults[count].calls = 0;
       ++count;
     }
   } catch (const UsageError& error) {
     throw UsageError(std::string("SHARDMILL_DISK_FAULT: ") + error.what());
   }
-  armed_count = count;
+  fault_count = count;
 }
 
 DiskFault disk_fault(DiskOp op, const std::filesystem::path& path) {
-  const std::size_t count = armed_count.load(std::memory_order_relaxed);
+  const std::size_t count = fault_count.load(std::memory_order_relaxed);
   DiskFault met;
   for (std::size_t i = 0; i < count; ++i) {
-    const Spec& spec = armed[i].spec;
+    const FaultSpec& spec = armed_faults[i].spec;
     if (spec.op != op || path.filename().string().find(spec.file) == std::string::npos) continue;
-    if (++armed[i].calls == spec.nth) met = spec.fault;
+    if (++armed_faults[i].calls == spec.nth) met = spec.fault;
   }
   return met;
 }

@@ -5,21 +5,21 @@
 namespace shardmill {
 namespace {
 
-struct Entry {
+struct Named {
   DType dtype;
   std::string_view name;
   std::size_t bytes;
 };
 
-constexpr std::array entries{
-    Entry{DType::boolean, "bool", 1},    Entry{DType::uint8, "uint8", 1},       Entry{DType::int8, "int8", 1},
-    Entry{DType::uint16, "uint16", 2},   Entry{DType::int16, "int16", 2},       Entry{DType::uint32, "uint32", 4},
-    Entry{DType::int32, "int32", 4},     Entry{DType::uint64, "uint64", 8},     Entry{DType::int64, "int64", 8},
-    Entry{DType::float16, "float16", 2}, Entry{DType::bfloat16, "bfloat16", 2}, Entry{DType::float32, "float32", 4},
-    Entry{DType::float64, "float64", 8},
+constexpr std::array types{
+    Named{DType::boolean, "bool", 1},    Named{DType::uint8, "uint8", 1},       Named{DType::int8, "int8", 1},
+    Named{DType::uint16, "uint16", 2},   Named{DType::int16, "int16", 2},       Named{DType::uint32, "uint32", 4},
+    Named{DType::int32, "int32", 4},     Named{DType::uint64, "uint64", 8},     Named{DType::int64, "int64", 8},
+    Named{DType::float16, "float16", 2}, Named{DType::bfloat16, "bfloat16", 2}, Named{DType::float32, "float32", 4},
+    Named{DType::float64, "float64", 8},
 };
 
-const Entry& entry(DType dtype) { return entries.at(static_cast<std::size_t>(dtype)); }
+const Named& entry(DType dtype) { return types.at(static_cast<std::size_t>(dtype)); }
 
 }  // namespace
 
@@ -28,7 +28,7 @@ std::size_t size_of(DType dtype) { return entry(dtype).bytes; }
 std::string_view name_of(DType dtype) { return entry(dtype).name; }
 
 std::optional<DType> dtype_from_name(std::string_view name) {
-  for (const Entry& e : entries) {
+  for (const Named& e : types) {
     if (e.name == name) return e.dtype;
   }
   return std::nullopt;
@@ -36,7 +36,7 @@ std::optional<DType> dtype_from_name(std::string_view name) {
 
 std::vector<std::string> dtype_names() {
   std::vector<std::string> names;
-  for (const Entry& e : entries) names.emplace_back(e.name);
+  for (const Named& e : types) names.emplace_back(e.name);
   return names;
 }
 

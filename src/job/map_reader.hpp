@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
@@ -42,6 +43,7 @@ struct Range {
   std::int64_t first;
   std::int64_t last;
 };
+constexpr std::int64_t max_int64 = std::numeric_limits<std::int64_t>::max();  // for ranges without an upper end
 
 enum class Need { optional, required };
 

@@ -1,13 +1,10 @@
 #include <algorithm>
-#include <limits>
 #include <numeric>
 
 #include "job/sections.hpp"
 
 namespace shardmill::job {
 namespace {
-
-constexpr std::int64_t max_int64 = std::numeric_limits<std::int64_t>::max();
 
 // A number, or a list of them.
 bool read_numbers(MapReader& reader, std::string_view key, std::vector<double>& into) {

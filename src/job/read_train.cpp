@@ -1,12 +1,10 @@
 #include <algorithm>
-#include <limits>
 
 #include "job/sections.hpp"
 
 namespace shardmill::job {
 namespace {
 
-constexpr std::int64_t max_int64 = std::numeric_limits<std::int64_t>::max();
 constexpr Range counts{1, std::int64_t{1} << 40};
 
 void check(MapReader& reader, std::string_view key, bool good, const std::string& sentence_end) {

@@ -88,25 +88,25 @@ Zoo read_encoder(MapReader& reader, int) {
   return encoder;
 }
 
-struct Entry {
+struct Network {
   std::string_view name;
   Zoo (*read)(MapReader& reader, int depth);
   int depth = 0;
 };
 
-constexpr std::array entries{Entry{"mlp", read_mlp},
-                             Entry{"cnn", read_cnn},
-                             Entry{"resnet18", read_resnet, 18},
-                             Entry{"resnet34", read_resnet, 34},
-                             Entry{"resnet50", read_resnet, 50},
-                             Entry{"gpt", read_gpt},
-                             Entry{"encoder", read_encoder}};
+constexpr std::array networks{Network{"mlp", read_mlp},
+                              Network{"cnn", read_cnn},
+                              Network{"resnet18", read_resnet, 18},
+                              Network{"resnet34", read_resnet, 34},
+                              Network{"resnet50", read_resnet, 50},
+                              Network{"gpt", read_gpt},
+                              Network{"encoder", read_encoder}};
 
 }  // namespace
 
 std::vector<std::string> zoo_names() {
   std::vector<std::string> names;
-  for (const Entry& entry : entries) names.emplace_back(entry.name);
+  for (const Network& entry : networks) names.emplace_back(entry.name);
   return names;
 }
 
@@ -126,7 +126,7 @@ bool read_zoo(MapReader& model, Zoo& zoo) {
   nothing.place = node->place;
   nothing.key = "options";
   nothing.key_place = node->key_place;
-  for (const Entry& entry : entries) {
+  for (const Network& entry : networks) {
     Diagnostics unheard;
     Context listing{unheard, model.context().known};
     const bool chosen = entry.name == name;
