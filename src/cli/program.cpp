@@ -16,12 +16,14 @@ namespace {
 
 constexpr unsigned patience = 5;  // seconds
 
-// Under mpirun all ranks find the same mistakes; rank 0 says so. The others leave it the time to: mpirun ends all of
-// them as soon as one has left. Whom it has not ended by then has found what rank 0 has not.
+// Under mpirun all ranks find the same mistakes; rank 0 says so. The others leave it the time to: most mpiruns end all
+// of them as soon as one has left.
 void say(const std::string& text) {
-  const int rank = comm::placement_from_environment().rank;
-  if (rank != 0) ::sleep(patience);
-  std::fputs(((rank != 0 ? "rank " + std::to_string(rank) + ": " : "") + text + "\n").c_str(), stderr);
+  if (comm::placement_from_environment().rank == 0) {
+    std::fputs((text + "\n").c_str(), stderr);
+  } else {
+    ::sleep(patience);
+  }
 }
 
 }  // namespace
