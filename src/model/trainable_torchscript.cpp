@@ -41,8 +41,9 @@ class TrainableScript : public Trainable {
         throw ModelError("model " + path + " has the parameter " + name + " of type " +
                          c10::toString(tensor.scalar_type()) + ", and training takes float32; save it after .float()");
     module_.train(true);
-    source_ = ScriptSource::of(path);
   }
+
+  void note_source() { source_ = ScriptSource::of(name()); }
 
   const Module& module() const { return module_; }
 
@@ -95,7 +96,11 @@ std::unique_ptr<TrainableScript> load(const std::filesystem::path& path) {
 
 }  // namespace
 
-std::unique_ptr<Trainable> load_trainable(const std::filesystem::path& path) { return load(path); }
+std::unique_ptr<Trainable> load_trainable(const std::filesystem::path& path) {
+  auto network = load(path);
+  network->note_source();
+  return network;
+}
 
 Module trained_script(const std::filesystem::path& path, std::vector<NamedTensor> weights, const std::string& source) {
   const auto network = load(path);
