@@ -67,15 +67,19 @@ Bell::Rung Bell::wait(std::chrono::microseconds wait) {
   const auto us = std::max<std::chrono::microseconds::rep>(wait.count(), 0);
   const timespec limit{static_cast<std::time_t>(us / 1'000'000), static_cast<long>(us % 1'000'000 * 1000)};
   if (::ppoll(ends.data(), ends.size(), &limit, nullptr) <= 0) return Rung::nobody;
-  std::array<char, 16> taken{};
-  if (ends[1].revents != 0) {
-    while (::recv(socket_, taken.data(), taken.size(), 0) >= 0) {
-    }
-  }
+  if (ends[1].revents != 0) take();
   if (ends[0].revents == 0) return Rung::peer;
+  std::array<char, sizeof(std::uint64_t)> taken{};
   static_cast<void>(::read(event_, taken.data(), taken.size()) < 0);
   rung_ = false;  // whoever rings before this is heard by it: the caller looks only now
   return Rung::here;
+}
+
+bool Bell::take() {
+  std::array<char, 16> taken{};
+  bool rung = false;
+  while (::recv(socket_, taken.data(), taken.size(), 0) >= 0) rung = true;
+  return rung;
 }
 
 void Bell::ring() {

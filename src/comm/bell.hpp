@@ -34,6 +34,10 @@ class Bell {
   };
   // Returns at once if it has been rung since the last call.
   Rung wait(std::chrono::microseconds wait);
+  // For threads that wait for more than rings: what can be read when other ranks have rung (-1: they cannot), and
+  // whether they had, until now.
+  int descriptor() const { return socket_; }
+  bool take();
   // Wakes that rank; nothing happens where it is on another host, or dead. Microseconds.
   void ring(int rank);
   // That rank and this one can ring each other. Rings it.

@@ -1,13 +1,12 @@
-// What the front's two threads know of each other: requests on their way in, and how things are.
+// What the front's two halves know of each other: requests on their way in over HTTP, and how things are with the
+// ranks.
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "comm/bell.hpp"
 #include "serve/api.hpp"
 #include "serve/dispatcher.hpp"
 #include "serve/idle_state.hpp"
@@ -57,60 +56,36 @@ class Board {
     bool empty() const { return requests.empty() && wishes.empty(); }
   };
 
-  // max_waiting: of requests for a model. The bell is rung when there is something to take, and outlives the board.
-  Board(std::size_t models, std::size_t max_waiting, comm::Bell& bell)
-      : bell_(bell), max_waiting_(max_waiting), arrived_of_(models), waiting_(models) {}
+  // max_waiting: of requests for a model.
+  Board(std::size_t models, std::size_t max_waiting)
+      : max_waiting_(max_waiting), arrived_of_(models), waiting_(models) {}
 
-  // ---- The HTTP thread ----
+  // ---- HTTP ----
 
   // False if too many are waiting: the request is not taken.
   bool submit(Request request) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (arrived_of_[request.model] + waiting_[request.model] >= max_waiting_) return false;
-      ++arrived_of_[request.model];
-      inbox_.requests.push_back(std::move(request));
-    }
-    bell_.ring();
+    if (waiting(request.model) >= max_waiting_) return false;
+    ++arrived_of_[request.model];
+    inbox_.requests.push_back(std::move(request));
     return true;
   }
-  void submit(ReloadWish wish) {
-    {
-      const std::lock_guard lock(mutex_);
-      inbox_.wishes.push_back(std::move(wish));
-    }
-    bell_.ring();
-  }
-  std::shared_ptr<const Conditions> conditions() const {
-    const std::lock_guard lock(mutex_);
-    return conditions_;
-  }
-  std::size_t waiting(std::size_t model) const {
-    const std::lock_guard lock(mutex_);
-    return arrived_of_[model] + waiting_[model];
-  }
+  void submit(ReloadWish wish) { inbox_.wishes.push_back(std::move(wish)); }
+  std::shared_ptr<const Conditions> conditions() const { return conditions_; }
+  std::size_t waiting(std::size_t model) const { return arrived_of_[model] + waiting_[model]; }
 
-  // ---- The thread that does MPI ----
+  // ---- MPI ----
 
   Arrivals take() {
-    const std::lock_guard lock(mutex_);
     for (std::size_t model = 0; model < waiting_.size(); ++model)
       waiting_[model] += std::exchange(arrived_of_[model], 0);  // until publish() says how many are left
     return std::exchange(inbox_, {});
   }
   void publish(const Dispatcher& dispatcher) {
-    const std::lock_guard lock(mutex_);
     for (std::size_t model = 0; model < waiting_.size(); ++model) waiting_[model] = dispatcher.waiting(model);
   }
-  void publish(Conditions conditions) {
-    auto shared = std::make_shared<const Conditions>(std::move(conditions));
-    const std::lock_guard lock(mutex_);
-    conditions_.swap(shared);
-  }
+  void publish(Conditions conditions) { conditions_ = std::make_shared<const Conditions>(std::move(conditions)); }
 
  private:
-  comm::Bell& bell_;
-  mutable std::mutex mutex_;
   Arrivals inbox_;
   std::size_t max_waiting_;
   std::vector<std::size_t> arrived_of_;  // in the inbox, of each model

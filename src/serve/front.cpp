@@ -4,7 +4,6 @@
 #include <csignal>
 #include <cstdio>
 #include <ctime>
-#include <thread>
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -86,13 +85,13 @@ Front::Front(comm::World& world, comm::ControlChannel& channel, const RankOption
       job_(options.job),
       folder_(run_folder(options)),
       journal_(std::make_unique<store::Journal>(store::posix_disk(), folder_.journal())),
-      board_(job_.serve.models.size(), static_cast<std::size_t>(job_.serve.max_queue), world.bell()),
-      dispatcher_(policy(job_)),
-      service_(job_, board_, [this] { return now(); }),
       server_(http_options(job_.serve),
               {[this](HttpRequest request, const Respond& respond) { service_.handle(std::move(request), respond); },
                [this](const HttpRequest& request) { return service_.admit(request); },
                [this](int status) { service_.count(status); }}),
+      board_(job_.serve.models.size(), static_cast<std::size_t>(job_.serve.max_queue)),
+      dispatcher_(policy(job_)),
+      service_(job_, board_, [this] { return now(); }),
       keeper_(job_, world.size() - 1, links()) {
   if (job_.serve.tokens_file)
     service_.set_tokens(std::make_shared<const Tokens>(Tokens::read(*job_.serve.tokens_file)));
@@ -132,13 +131,13 @@ ExitCode Front::live() {
   keeper_.begin();
   publish(true);
   server_.start();
+  if (const int descriptor = world_.bell().descriptor(); descriptor >= 0) server_.watch(descriptor);
   nap_precisely();
   const bool may_spin = cores_for_spinning(world_.size());
   Pace pace(attentive_to_ranks, is_rung());
   while (!end_) {
     const bool waits = dispatcher_.in_flight() > 0;
     const auto nap = pace.next(Clock::now(), may_spin && waits, waits ? busy_nap : idle_nap);
-    if (nap.count() == 0) std::this_thread::yield();
     pace.note(turn(nap), Clock::now());
   }
   return *end_;
@@ -153,7 +152,7 @@ bool Front::is_rung() {
 }
 
 Look Front::turn(std::chrono::microseconds nap) {
-  const bool announced = world_.bell().wait(nap) == comm::Bell::Rung::peer;
+  const bool announced = server_.run(nap) && world_.bell().take();
   Board::Arrivals arrivals = board_.take();
   bool worked = !arrivals.empty();
   for (Request& request : arrivals.requests) dispatcher_.submit(std::move(request));
@@ -240,7 +239,7 @@ void Front::lose(int rank, const std::string& why) {
   dispatcher_.fail_all(503, "every rank has died; the server starts again");
   server_.drain();
   const double deadline = now() + last_words;
-  while (server_.connections() > 0 && now() < deadline) std::this_thread::sleep_for(busy_nap);
+  while (server_.connections() > 0 && now() < deadline) server_.run(busy_nap);
   throw RankLost("every rank has died; the server starts again");
 }
 

@@ -24,7 +24,7 @@
 
 namespace shardmill::serve {
 
-// Made and used by the thread that does MPI; the HTTP server has a thread of its own.
+// Of one thread, which does MPI and HTTP in turns: handed over to another one, each request cost two more switches.
 class Front {
  public:
   // Listens. Throws StoreError.
@@ -73,10 +73,10 @@ class Front {
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   store::RunFolder folder_;
   std::unique_ptr<store::Journal> journal_;
+  HttpServer server_;  // before those who hold requests: their connections end before it
   Board board_;
   Dispatcher dispatcher_;
   Service service_;
-  HttpServer server_;
   std::map<int, Peer> peers_;
   ModelKeeper keeper_;
   std::string message_;

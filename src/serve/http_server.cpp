@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cctype>
-#include <thread>
+#include <optional>
+#include <system_error>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/post.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <unistd.h>
 
 #include "job/error.hpp"
 #include "serve/http_session.hpp"
@@ -20,16 +23,22 @@ using asio::ip::tcp;
 
 constexpr std::chrono::milliseconds accept_pause{100};  // after an error such as too many open files
 constexpr std::chrono::milliseconds idle_grace{500};    // when draining: a request may be on its way
+// Until the caller looks after the ranks again. Requests that come within it go to them in one batch: shorter, and
+// small batches cost more than they bring; longer, and the ranks wait.
+constexpr std::chrono::microseconds longest_run{150};
 
 }  // namespace
 
 struct HttpServer::State {
   asio::io_context context{1};
+  asio::executor_work_guard<asio::io_context::executor_type> guard{context.get_executor()};  // never out of work
   tcp::acceptor acceptor{context};
   asio::steady_timer pause{context};
   asio::steady_timer grace{context};
+  asio::steady_timer nap{context};
+  std::optional<asio::posix::stream_descriptor> watched;
+  bool is_rung = false;
   std::shared_ptr<HttpShared> shared = std::make_shared<HttpShared>();
-  std::thread thread;
   int port = 0;
 
   void listen() {
@@ -63,6 +72,24 @@ struct HttpServer::State {
     });
   }
 
+  // For once: again only when the caller has had the time to read from it, or a sweep would hear of nothing else.
+  void watch() {
+    watched->async_wait(asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
+      if (!error) is_rung = true;
+    });
+  }
+
+  // A sweep; true if there was something.
+  bool work() {
+    const auto end = std::chrono::steady_clock::now() + longest_run;
+    bool worked = false;
+    while (context.poll_one() > 0) {
+      worked = true;
+      if (std::chrono::steady_clock::now() > end) break;
+    }
+    return worked;
+  }
+
   void close_idle() {
     // A copy: closing one may end it at once.
     for (HttpConnection* session : std::set<HttpConnection*>(shared->sessions)) {
@@ -91,33 +118,44 @@ HttpServer::HttpServer(const HttpOptions& options, HttpCalls calls) : state_(std
   state_->listen();
 }
 
-HttpServer::~HttpServer() {
-  state_->context.stop();
-  if (state_->thread.joinable()) state_->thread.join();
-}
+HttpServer::~HttpServer() = default;
 
 int HttpServer::port() const { return state_->port; }
 
-void HttpServer::start() {
-  state_->accept();
-  state_->thread = std::thread([state = state_.get()] { state->context.run(); });
+void HttpServer::start() { state_->accept(); }
+
+void HttpServer::watch(int descriptor) {
+  const int copy = ::dup(descriptor);  // Asio closes what it has
+  if (copy < 0) throw std::system_error(errno, std::generic_category(), "dup");
+  state_->watched.emplace(state_->context, copy);
+  state_->watch();
+}
+
+bool HttpServer::run(std::chrono::microseconds wait) {
+  State& state = *state_;
+  if (state.watched && std::exchange(state.is_rung, false)) state.watch();
+  if (!state.work() && wait.count() > 0) {
+    // Not run_one_for(), which counts in milliseconds.
+    state.nap.expires_after(wait);
+    state.nap.async_wait([](boost::system::error_code) {});
+    state.context.run_one();
+    state.nap.cancel();
+    state.work();
+  }
+  return state.is_rung;
 }
 
 void HttpServer::drain() {
-  asio::post(state_->context, [state = state_.get()] {
-    state->shared->draining = true;
-    boost::system::error_code ignored;
-    state->acceptor.close(ignored);
-    state->grace.expires_after(idle_grace);
-    state->grace.async_wait([state](boost::system::error_code error) {
-      if (!error) state->close_idle();
-    });
+  state_->shared->draining = true;
+  boost::system::error_code ignored;
+  state_->acceptor.close(ignored);
+  state_->grace.expires_after(idle_grace);
+  state_->grace.async_wait([state = state_.get()](boost::system::error_code error) {
+    if (!error) state->close_idle();
   });
 }
 
-void HttpServer::set_tls(std::shared_ptr<asio::ssl::context> tls) {
-  asio::post(state_->context, [state = state_.get(), tls = std::move(tls)] { state->shared->options.tls = tls; });
-}
+void HttpServer::set_tls(std::shared_ptr<asio::ssl::context> tls) { state_->shared->options.tls = std::move(tls); }
 
 std::size_t HttpServer::connections() const { return state_->shared->open; }
 

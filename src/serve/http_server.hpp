@@ -1,7 +1,9 @@
-// HTTP/1.1 for the front, in a thread of its own, plain or by TLS: keep-alive, bounded bodies, time limits, deferred
-// answers. On Boost.Beast, which stays inside http_server.cpp and http_session.*.
+// HTTP/1.1 for the front, plain or by TLS: keep-alive, bounded bodies, time limits, deferred answers. On Boost.Beast,
+// which stays inside http_server.cpp and http_session.*. It has no thread of its own: everything happens in run(), and
+// one thread makes and uses all that is here.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -49,10 +51,10 @@ struct HttpReply {
   std::vector<std::pair<std::string, std::string>> headers;  // more of them
 };
 
-// To be called once, from any thread.
+// To be called once, while the server is there.
 using Respond = std::function<void(HttpReply)>;
 
-// What the server calls, in its thread.
+// What the server calls, in run().
 struct HttpCalls {
   // Answers now or later. What it throws becomes status 500.
   std::function<void(HttpRequest, Respond)> handle;
@@ -73,12 +75,16 @@ class HttpServer {
   int port() const;
   // Begins to accept.
   void start();
-  // From any thread: accepts no more; connections that ask nothing are closed after a moment, the others after their
-  // answer.
+  // run() ends a wait when there is something to read from it, such as a bell's descriptor. It stays the caller's.
+  void watch(int descriptor);
+  // Does what is there to be done, for a moment at most; if there is nothing, waits for it. True if something can be
+  // read from the descriptor, or could since the last call.
+  bool run(std::chrono::microseconds wait);
+  // Accepts no more; connections that ask nothing are closed after a moment, the others after their answer.
   void drain();
-  // From any thread, of a server that has TLS: connections that come from now on use this.
+  // Of a server that has TLS: connections that come from now on use this.
   void set_tls(std::shared_ptr<boost::asio::ssl::context> tls);
-  // From any thread: connections that are open.
+  // That are open.
   std::size_t connections() const;
 
  private:

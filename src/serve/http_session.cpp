@@ -4,7 +4,6 @@
 #include <chrono>
 #include <string_view>
 
-#include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 
 #include "serve/api.hpp"
@@ -164,19 +163,12 @@ void HttpSession<Stream>::on_body(Error error) {
 template <typename Stream>
 void HttpSession<Stream>::handle() {
   request_.body = std::move(parser_->get().body());
-  // The answer may come from another thread, but the connection must not end there.
-  auto holder = std::make_shared<std::shared_ptr<HttpSession<Stream>>>(this->shared_from_this());
-  auto executor = stream_.get_executor();
-  const Respond respond = [holder, executor](HttpReply reply) {
-    asio::post(executor, [self = std::move(*holder), reply = std::move(reply)]() mutable {
-      auto& session = *self;
-      session.write(std::move(reply));
-    });
-  };
+  answered_ = false;
+  const Respond respond = [self = this->shared_from_this()](HttpReply reply) { self->write(std::move(reply)); };
   try {
     shared_->calls.handle(std::move(request_), respond);
   } catch (const std::exception& error) {
-    if (*holder) respond({500, write_error(error.what()).text, "application/json", {}});
+    if (!answered_) respond({500, write_error(error.what()).text, "application/json", {}});
   }
 }
 
@@ -196,6 +188,7 @@ void HttpSession<Stream>::turn_away(HttpReply reply) {
 
 template <typename Stream>
 void HttpSession<Stream>::write(HttpReply reply) {
+  answered_ = true;
   keep_alive_ = keep_alive_ && !shared_->draining;
   reply_head_ = head_of(reply, version_, keep_alive_);
   reply_body_ = head_ ? std::string() : std::move(reply.body);

@@ -1,7 +1,6 @@
 // One connection. Private to the HTTP server.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <set>
@@ -23,14 +22,14 @@ class HttpConnection {
   virtual void close_if_idle() = 0;
 };
 
-// What the connections of a server share; in the server's thread only, but for `open`.
+// What the connections of a server share.
 struct HttpShared {
   HttpOptions options;
   HttpCalls calls;
   bool draining = false;
   std::size_t body_bytes = 0;  // that are being read or answered
   std::set<HttpConnection*> sessions;
-  std::atomic<std::size_t> open = 0;
+  std::size_t open = 0;
 };
 
 // All run on one io_context. Named, it costs less than behind any_io_executor, which boost::beast::tcp_stream has.
@@ -85,6 +84,7 @@ class HttpSession : public HttpConnection, public std::enable_shared_from_this<H
   unsigned version_ = 11;
   bool keep_alive_ = true;
   bool idle_ = true;
+  bool answered_ = false;
   bool head_ = false;  // the request is HEAD: its answer has no body
   int lingers_ = 0;
 };

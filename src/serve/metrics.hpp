@@ -11,7 +11,6 @@
 
 namespace shardmill::serve {
 
-// Counted in the HTTP thread.
 struct Durations {
   static constexpr std::array<double, 14> bounds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                                  0.1,    0.25,  0.5,    1,     2.5,  5,     10};

@@ -48,24 +48,13 @@ Service::Service(const job::Job& job, Board& board, std::function<double()> cloc
   figures_.durations.resize(inputs_.size());
 }
 
-void Service::count(int status) {
-  const std::lock_guard lock(mutex_);
-  figures_.count(status);
-}
+void Service::count(int status) { figures_.count(status); }
 
-void Service::set_tokens(std::shared_ptr<const Tokens> tokens) {
-  const std::lock_guard lock(mutex_);
-  tokens_ = std::move(tokens);
-}
+void Service::set_tokens(std::shared_ptr<const Tokens> tokens) { tokens_ = std::move(tokens); }
 
 std::optional<HttpReply> Service::admit(const HttpRequest& request) {
-  std::shared_ptr<const Tokens> tokens;
-  {
-    const std::lock_guard lock(mutex_);
-    tokens = tokens_;
-  }
-  if (!tokens || is_open(request.path)) return std::nullopt;
-  if (tokens->admit(request.header("Authorization").value_or(""))) return std::nullopt;
+  if (!tokens_ || is_open(request.path)) return std::nullopt;
+  if (tokens_->admit(request.header("Authorization").value_or(""))) return std::nullopt;
   count(401);
   HttpReply reply = error_reply(401, "this needs a token that the server knows: the header Authorization: Bearer ...");
   reply.headers.emplace_back("WWW-Authenticate", "Bearer");
@@ -140,10 +129,7 @@ void Service::compute(std::size_t model, const HttpRequest& request, const Respo
   task.arrived = began;
   task.deadline = began + timeout;
   task.answer = [this, model, respond, query, spec = conditions.spec, write, began](const Outcome& outcome) {
-    {
-      const std::lock_guard lock(mutex_);
-      figures_.durations[model].add(clock_() - began);
-    }
+    figures_.durations[model].add(clock_() - began);
     if (outcome.status != 200) return respond(error_reply(outcome.status, outcome.message));
     Body body = write(*query, outcome, *spec);
     HttpReply reply{200, std::move(body.text), std::move(body.type), {}};
@@ -162,7 +148,6 @@ std::string Service::metrics() {
     names.push_back(inputs_[model].name);
     waiting.push_back(board_.waiting(model));
   }
-  const std::lock_guard lock(mutex_);
   return metrics_text({names, *conditions, figures_, waiting, connections(), clock_()});
 }
 

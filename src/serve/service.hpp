@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,12 +21,12 @@ class Service {
   // clock: seconds, the dispatcher's. All outlive the service.
   Service(const job::Job& job, Board& board, std::function<double()> clock);
 
-  // In the HTTP thread. admit: who may not ask, and what they are told; it is counted.
+  // admit: who may not ask, and what they are told; it is counted.
   std::optional<HttpReply> admit(const HttpRequest& request);
   void handle(HttpRequest request, const Respond& respond);
-  // Counts an answer that the HTTP server gave by itself. Any thread.
+  // Counts an answer that the HTTP server gave by itself.
   void count(int status);
-  // Who may ask; null: anybody. Any thread.
+  // Who may ask; null: anybody.
   void set_tokens(std::shared_ptr<const Tokens> tokens);
   // How many connections are open; to be set before the first request.
   std::function<std::size_t()> connections = [] { return std::size_t{0}; };
@@ -57,7 +56,6 @@ class Service {
   Board& board_;
   std::function<double()> clock_;
   std::vector<ModelSpec> inputs_;  // of each model, without outputs
-  std::mutex mutex_;
   HttpFigures figures_;
   std::shared_ptr<const Tokens> tokens_;
 };

@@ -46,6 +46,21 @@ TEST(Bell, WaitsNoLongerThanItIsTold) {
   EXPECT_EQ(bell.wait(-1us), Rung::nobody);
 }
 
+TEST(Bell, WhoWaitsForOtherThingsTooTakesTheRings) {
+  Bell first(group("f"), 0);
+  Bell second(group("f"), 1);
+  EXPECT_GE(second.descriptor(), 0);
+  EXPECT_FALSE(second.take());
+  first.ring(1);
+  first.ring(1);
+  EXPECT_TRUE(second.take());
+  EXPECT_FALSE(second.take());
+  EXPECT_EQ(second.wait(0us), Rung::nobody);
+  Bell alone;
+  EXPECT_EQ(alone.descriptor(), -1);
+  EXPECT_FALSE(alone.take());
+}
+
 TEST(Bell, RanksOfAGroupRingEachOther) {
   Bell first(group("a"), 0);
   Bell second(group("a"), 1);
