@@ -32,6 +32,7 @@ find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(spdlog REQUIRED)
+find_package(simdjson REQUIRED)
 find_package(Boost 1.74 REQUIRED)  # headers only: Beast and Asio
 find_package(LibTorch REQUIRED)  # cmake/FindLibTorch.cmake; decides SHARDMILL_WITH_CUDA
 
@@ -44,11 +45,6 @@ if(NOT TARGET shardmill_hdf5)
   target_link_libraries(shardmill_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
   target_compile_definitions(shardmill_hdf5 INTERFACE ${HDF5_DEFINITIONS})
 endif()
-
-# Header-only; not every distribution has a CMake package of it.
-find_path(RAPIDJSON_INCLUDE_DIR rapidjson/reader.h REQUIRED)
-add_library(shardmill_rapidjson INTERFACE)
-target_include_directories(shardmill_rapidjson SYSTEM INTERFACE ${RAPIDJSON_INCLUDE_DIR})
 
 find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
 find_library(XXHASH_LIBRARY xxhash REQUIRED)

@@ -92,16 +92,18 @@ class Bench:
                     count += batch
             limit[batch] = count / (time.monotonic() - began)
         rows = {}
-        for batch in (1, 32):
-            with servers.shardmill(self.resnet, record.tolist(), shape, self.folder, max_batch_size=batch) as port:
+        for batch, delay in ((1, 0), (32, 0), (32, 0.01)):
+            with servers.shardmill(self.resnet, record.tolist(), shape, self.folder, max_batch_size=batch, max_queue_delay=delay) as port:
                 self.check(port, self.resnet, record.tolist())
                 load.wrk(port, body, 64, 2)
-                rows[batch] = load.wrk(port, body, 64, self.seconds)
-        print(f"\nResNet-18 on {shape}, 64 connections, 2 ranks\n{'max_batch_size':22}{'requests/s':>12}{'p99 ms':>10}{'bare loop/s, one core':>24}")
-        for batch, row in rows.items():
-            print(f"{batch:<22}{row['rate']:12.0f}{row['p99']:10.1f}{limit[batch]:24.0f}")
-        print(f"batching: {rows[32]['rate'] / rows[1]['rate']:.2f} times; in the bare loop {limit[32] / limit[1]:.2f} times")
-        self.results["batching"] = {"served": rows, "bare": limit}
+                rows[f"{batch}, {delay * 1e3:.0f} ms"] = load.wrk(port, body, 64, self.seconds) | {"bare": limit[batch]}
+        print(f"\nResNet-18 on {shape}, 64 connections, 2 ranks\n{'max batch and delay':22}{'requests/s':>12}{'p50 ms':>10}{'p99 ms':>10}"
+              f"{'bare loop/s, one core':>24}")
+        for name, row in rows.items():
+            print(f"{name:22}{row['rate']:12.0f}{row['p50']:10.1f}{row['p99']:10.1f}{row['bare']:24.0f}")
+        one, now, later = (row["rate"] for row in rows.values())
+        print(f"batching: {now / one:.2f} times, with a delay {later / one:.2f} times; in the bare loop {limit[32] / limit[1]:.2f} times")
+        self.results["batching"] = rows
 
     def overload(self):
         """Half of what it can, and three times as much, at a fixed rate."""

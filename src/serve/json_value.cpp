@@ -1,45 +1,30 @@
 #include "serve/json_value.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <cstdlib>
+#include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
+#include <utility>
 
 #include <nlohmann/json.hpp>
-#include <rapidjson/memorystream.h>
-#include <rapidjson/reader.h>
+#include <simdjson.h>
 
 #include "serve/request.hpp"
 
 namespace shardmill::serve {
 namespace {
 
+namespace dom = simdjson::dom;
+
 constexpr std::int64_t unknown = -1;
+constexpr int number_overflow = 406;                       // nlohmann's number for it
+constexpr std::size_t kept_parser = std::size_t{1} << 20;  // bytes of text; for longer ones it is made anew
 
 [[noreturn]] void refuse(const std::string& message) { throw RequestError(400, message); }
 
-template <typename Value>
-std::optional<Value> whole(std::string_view text) {
-  Value value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
-}
-
-// Of text that is a number in JSON. What is whole, but too large for that, is the nearest float.
-Number number_of(std::string_view text) {
-  if (text.front() != '-') {
-    if (const auto value = whole<std::uint64_t>(text)) return *value;
-  } else if (const auto value = whole<std::int64_t>(text)) {
-    return *value;
-  }
-  if (const auto value = whole<double>(text)) return *value;
-  // Out of range: too large, or so small that it is nearly zero.
-  const double value = std::strtod(std::string(text).c_str(), nullptr);
-  if (!std::isfinite(value)) refuse("the number " + std::string(text.substr(0, 40)) + " is too large for any type");
-  return value;
+[[noreturn]] void refuse_at(std::size_t byte) {
+  refuse("the body is not JSON: there is a mistake at byte " + std::to_string(byte));
 }
 
 // The array of numbers that is being read.
@@ -49,41 +34,39 @@ struct OpenArray {
   std::size_t leaf = 0;              // depth at which numbers stand; 0: none has come yet
 };
 
-// Told by RapidJSON's reader what comes, piece by piece.
+// Told what comes, piece by piece; what it is made of stays the caller's.
 class Builder {
  public:
   explicit Builder(const JsonLimits& limits) : limits_(limits) {}
 
   JsonValue take() { return std::move(root_); }
 
-  bool Null() { return other({}); }
-  bool Bool(bool value) { return put(Number(value)); }
-  bool RawNumber(const char* text, rapidjson::SizeType size, bool) { return put(number_of({text, size})); }
-  // What would come without kParseNumbersAsStringsFlag.
-  bool Int(int) { return false; }
-  bool Int64(std::int64_t) { return false; }
-  bool Uint(unsigned) { return false; }
-  bool Uint64(std::uint64_t) { return false; }
-  bool Double(double) { return false; }
-  bool String(const char* text, rapidjson::SizeType size, bool) { return other({std::string(text, size)}); }
+  void none() { other({}); }
+  void number(const Number& value) {
+    if (!open_) return other({NumberArray{{}, {value}}});
+    if (open_->leaf == 0) open_->leaf = open_->counts.size();
+    if (open_->leaf != open_->counts.size() || open_->leaf != open_->array.shape.size()) refuse_ragged();
+    if (numbers_ + open_->array.values.size() >= limits_.numbers)
+      refuse("there are more numbers than the inputs of a largest batch have, " + std::to_string(limits_.numbers));
+    ++open_->counts.back();
+    open_->array.values.push_back(value);
+  }
+  void text(std::string_view value) { other({std::string(value)}); }
 
-  bool StartObject() {
+  void begin_object() {
     close_for_other();
     enter();
     count_other();
     frames_.push_back({JsonValue{JsonObject{}}, {}});
-    return true;
   }
-  bool Key(const char* text, rapidjson::SizeType size, bool) {
-    std::string name(text, size);
+  void key(std::string_view name) {
     const auto& object = std::get<JsonObject>(frames_.back().value.value);
     if (object.find(name) != nullptr) refuse("the key " + json_quoted(name) + " is there twice");
-    frames_.back().key = std::move(name);
-    return true;
+    frames_.back().key = name;
   }
-  bool EndObject(rapidjson::SizeType) { return leave(); }
+  void end_object() { leave(); }
 
-  bool StartArray() {
+  void begin_array() {
     enter();
     if (!open_) {
       open_.emplace();
@@ -93,9 +76,8 @@ class Builder {
     }
     open_->counts.push_back(0);
     if (open_->array.shape.size() < open_->counts.size()) open_->array.shape.push_back(unknown);
-    return true;
   }
-  bool EndArray(rapidjson::SizeType) {
+  void end_array() {
     if (!open_) return leave();
     const std::int64_t count = open_->counts.back();
     std::int64_t& extent = open_->array.shape[open_->counts.size() - 1];
@@ -108,7 +90,6 @@ class Builder {
       open_.reset();
       add({std::move(array)});
     }
-    return true;
   }
 
  private:
@@ -129,17 +110,6 @@ class Builder {
     if (++others_ > limits_.others) refuse("there are more than " + std::to_string(limits_.others) + " values");
   }
 
-  bool put(const Number& number) {
-    if (!open_) return other({NumberArray{{}, {number}}});
-    if (open_->leaf == 0) open_->leaf = open_->counts.size();
-    if (open_->leaf != open_->counts.size() || open_->leaf != open_->array.shape.size()) refuse_ragged();
-    if (numbers_ + open_->array.values.size() >= limits_.numbers)
-      refuse("there are more numbers than the inputs of a largest batch have, " + std::to_string(limits_.numbers));
-    ++open_->counts.back();
-    open_->array.values.push_back(number);
-    return true;
-  }
-
   // What is no number has come: the innermost array was a list all along.
   void close_for_other() {
     if (!open_) return;
@@ -149,11 +119,10 @@ class Builder {
     frames_.push_back({JsonValue{JsonList{}}, {}});
   }
 
-  bool other(JsonValue value) {
+  void other(JsonValue value) {
     close_for_other();
     count_other();
     add(std::move(value));
-    return true;
   }
 
   void add(JsonValue value) {
@@ -170,12 +139,11 @@ class Builder {
     }
   }
 
-  bool leave() {
+  void leave() {
     --depth_;
     JsonValue value = std::move(frames_.back().value);
     frames_.pop_back();
     add(std::move(value));
-    return true;
   }
 
   const JsonLimits& limits_;
@@ -185,6 +153,97 @@ class Builder {
   std::size_t depth_ = 0;
   std::size_t numbers_ = 0;
   std::size_t others_ = 0;
+};
+
+// What is not negative is unsigned, whichever way it was read.
+Number whole(std::int64_t value) { return value < 0 ? Number(value) : Number(static_cast<std::uint64_t>(value)); }
+
+template <typename Value>
+Value known(const dom::element& element) {
+  Value value{};
+  SHARDMILL_CHECK(element.get(value) == simdjson::SUCCESS, "an element is of its type");
+  return value;
+}
+
+// Recurses no deeper than simdjson has read, 1,024 levels, and the builder allows.
+void tell(const dom::element& element, Builder& builder) {
+  switch (element.type()) {
+    case dom::element_type::DOUBLE:
+      return builder.number(known<double>(element));
+    case dom::element_type::INT64:
+      return builder.number(whole(known<std::int64_t>(element)));
+    case dom::element_type::UINT64:
+      return builder.number(known<std::uint64_t>(element));
+    case dom::element_type::BOOL:
+      return builder.number(known<bool>(element));
+    case dom::element_type::NULL_VALUE:
+      return builder.none();
+    case dom::element_type::STRING:
+      return builder.text(known<std::string_view>(element));
+    case dom::element_type::ARRAY:
+      builder.begin_array();
+      for (const dom::element child : known<dom::array>(element)) tell(child, builder);
+      return builder.end_array();
+    case dom::element_type::OBJECT:
+      builder.begin_object();
+      for (const auto& [name, child] : known<dom::object>(element)) {
+        builder.key(name);
+        tell(child, builder);
+      }
+      return builder.end_object();
+  }
+}
+
+// The same by nlohmann's reader, for what simdjson does not take: it knows where a mistake is, and whole numbers beyond
+// all types. It does not recurse.
+class Patient {
+ public:
+  Patient(Builder& builder, std::size_t size) : builder_(builder), size_(size) {}
+
+  bool null() {
+    return told([&] { builder_.none(); });
+  }
+  bool boolean(bool value) { return number(value); }
+  bool number_integer(std::int64_t value) { return number(whole(value)); }
+  bool number_unsigned(std::uint64_t value) { return number(value); }
+  bool number_float(double value, const std::string&) { return number(value); }
+  bool string(const std::string& value) {
+    return told([&] { builder_.text(value); });
+  }
+  bool binary(const nlohmann::json::binary_t&) { return false; }  // not in JSON
+  bool start_object(std::size_t) {
+    return told([&] { builder_.begin_object(); });
+  }
+  bool key(const std::string& name) {
+    return told([&] { builder_.key(name); });
+  }
+  bool end_object() {
+    return told([&] { builder_.end_object(); });
+  }
+  bool start_array(std::size_t) {
+    return told([&] { builder_.begin_array(); });
+  }
+  bool end_array() {
+    return told([&] { builder_.end_array(); });
+  }
+  [[noreturn]] bool parse_error(std::size_t position, const std::string& token,
+                                const nlohmann::json::exception& error) {
+    if (error.id == number_overflow) refuse("the number " + token.substr(0, 40) + " is too large for any type");
+    refuse_at(std::min(position - 1, size_));
+  }
+
+ private:
+  bool number(const Number& value) {
+    return told([&] { builder_.number(value); });
+  }
+  template <typename Told>
+  static bool told(const Told& tell_builder) {
+    tell_builder();
+    return true;
+  }
+
+  Builder& builder_;
+  std::size_t size_;
 };
 
 }  // namespace
@@ -209,17 +268,21 @@ std::string JsonValue::description() const {
 }
 
 JsonValue parse_json(std::string_view text, const JsonLimits& limits) {
-  // Iterative: depth costs no stack. Numbers are left to the standard library, which reads them to the last bit.
-  constexpr unsigned flags =
-      rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag | rapidjson::kParseValidateEncodingFlag;
+  thread_local dom::parser kept;
+  std::optional<dom::parser> made;
+  dom::parser& parser = text.size() > kept_parser ? made.emplace() : kept;
+  dom::element root;
+  if (parser.parse(text.data(), text.size()).get(root) == simdjson::SUCCESS) {
+    Builder builder(limits);
+    tell(root, builder);
+    return builder.take();
+  }
   Builder builder(limits);
-  rapidjson::MemoryStream stream(text.data(), text.size());
-  const rapidjson::ParseResult result = rapidjson::Reader().Parse<flags>(stream, builder);
-  // For the reader a byte of zero is the end.
-  if (!result.IsError() && stream.Tell() == text.size()) return builder.take();
-  const std::string at = "at byte " + std::to_string(result.IsError() ? result.Offset() : stream.Tell());
-  if (result.Code() == rapidjson::kParseErrorNumberTooBig) refuse("the number " + at + " is too large for any type");
-  refuse("the body is not JSON: there is a mistake " + at);
+  const std::string_view begin = text.substr(0, text.find('\0'));  // which for nlohmann's reader is the end
+  Patient patient(builder, begin.size());
+  nlohmann::json::sax_parse(begin.begin(), begin.end(), &patient);
+  if (begin.size() < text.size()) refuse_at(begin.size());
+  return builder.take();
 }
 
 std::string json_quoted(std::string_view text) {

@@ -1,5 +1,5 @@
-// JSON as clients send it, read in one pass without recursion and within bounds. Arrays of numbers, however deep, are
-// kept flat: they are nearly all there is in a request.
+// JSON as clients send it, read within bounds. Arrays of numbers, however deep, are kept flat: they are nearly all
+// there is in a request.
 #pragma once
 
 #include <cstddef>

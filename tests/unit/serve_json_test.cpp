@@ -7,6 +7,7 @@
 #include <random>
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 #include "serve/json_value.hpp"
 #include "serve/request.hpp"
@@ -61,7 +62,7 @@ TEST(Json, TakesNumbersNextToZero) {
   for (const char* text : {"[0e308]", "[0.0]", "[-0.0]", "[1e-400]", "[-1e-400]", "[1e-330]"})
     EXPECT_EQ(array(text).values[0], Number(0.0)) << text;
   EXPECT_EQ(array("[5e-324]").values[0], Number(5e-324));
-  EXPECT_EQ(array("[-0]").values[0], Number(std::int64_t{0}));
+  EXPECT_EQ(array("[-0]").values[0], Number(std::uint64_t{0}));
 }
 
 // To the last bit, as strtod does.
@@ -165,6 +166,7 @@ TEST(Json, StandsMutatedText) {
     }
     try {
       parse_json(text, limits);
+      EXPECT_TRUE(nlohmann::json::accept(text)) << text;
       ++good;
     } catch (const RequestError& error) {
       EXPECT_NE(std::string(error.what()), "");
