@@ -60,6 +60,8 @@ struct Batch {
   std::vector<at::Tensor> tensors;   // [count, ...]: the inputs, and behind the model the outputs
   std::vector<comm::BadRecord> bad;  // rows of the shard
 
+  // Somebody waits until it is durable.
+  bool urgent() const { return last || lease->lease.again != 0; }
   std::size_t bytes() const {
     std::size_t sum = 0;
     for (const at::Tensor& tensor : tensors) sum += tensor.nbytes();

@@ -46,7 +46,7 @@ Pipeline::Pipeline(const job::Job& job, Supply& supply, int local_rank, Outbox& 
       outbox_(outbox),
       gate_(std::move(gate)),
       leases_(most_leases),
-      to_model_(batches_ahead),
+      to_model_(batches_ahead, small_inputs, most_small_inputs),
       to_writer_(batches_ahead, small_outputs) {
   model_ = std::thread([this] { model_loop(); });
 }

@@ -24,8 +24,10 @@ namespace shardmill::infer {
 
 // Batches waiting in front of the model, and as many again in front of the writer.
 inline constexpr std::size_t batches_ahead = 4;
-// In front of the writer more, as long as they have no more bytes than this: with short shards a sync takes as long as
-// hundreds of batches. In front of the model they would be computed even if their lease is revoked.
+// More, as long as they have no more bytes than this: in front of the model a few, or the reader were woken for each;
+// in front of the writer many, since with short shards a sync takes as long as hundreds of batches.
+inline constexpr std::size_t small_inputs = 2U << 20U;
+inline constexpr std::size_t most_small_inputs = 16;
 inline constexpr std::size_t small_outputs = 1U << 20U;
 
 // Made and used by the rank's main thread; everything that it has to say goes through the outbox.

@@ -10,11 +10,13 @@ namespace {
 constexpr std::chrono::seconds progress_interval{2};
 // Batches that may share one sync: with a stream that never pauses, reports must not wait for its end.
 constexpr int most_per_sync = 1024;
+// Batches of a fast model are written a few at a time.
+constexpr std::chrono::milliseconds linger{3};
 
 }  // namespace
 
 void Writer::run(BoundedQueue<Batch>& in) {
-  while (std::optional<Batch> batch = in.pop()) {
+  while (std::optional<Batch> batch = in.pop(linger)) {
     int taken = 0;
     do {
       write(*batch);
