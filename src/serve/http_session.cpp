@@ -163,12 +163,13 @@ void HttpSession<Stream>::on_body(Error error) {
 template <typename Stream>
 void HttpSession<Stream>::handle() {
   request_.body = std::move(parser_->get().body());
-  answered_ = false;
-  const Respond respond = [self = this->shared_from_this()](HttpReply reply) { self->write(std::move(reply)); };
+  const Respond respond = [self = this->shared_from_this(), ticket = ticket_](HttpReply reply) {
+    if (ticket == self->ticket_) self->write(std::move(reply));
+  };
   try {
     shared_->calls.handle(std::move(request_), respond);
   } catch (const std::exception& error) {
-    if (!answered_) respond({500, write_error(error.what()).text, "application/json", {}});
+    respond({500, write_error(error.what()).text, "application/json", {}});
   }
 }
 
@@ -188,7 +189,7 @@ void HttpSession<Stream>::turn_away(HttpReply reply) {
 
 template <typename Stream>
 void HttpSession<Stream>::write(HttpReply reply) {
-  answered_ = true;
+  ++ticket_;
   keep_alive_ = keep_alive_ && !shared_->draining;
   reply_head_ = head_of(reply, version_, keep_alive_);
   reply_body_ = head_ ? std::string() : std::move(reply.body);

@@ -1,6 +1,7 @@
 // One connection. Private to the HTTP server.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <set>
@@ -82,9 +83,9 @@ class HttpSession : public HttpConnection, public std::enable_shared_from_this<H
   std::string discarded_;
   std::size_t charged_ = 0;  // of body_bytes
   unsigned version_ = 11;
+  std::uint64_t ticket_ = 0;  // of the request: each is answered once
   bool keep_alive_ = true;
   bool idle_ = true;
-  bool answered_ = false;
   bool head_ = false;  // the request is HEAD: its answer has no body
   int lingers_ = 0;
 };

@@ -70,6 +70,22 @@ TEST_F(Loop, AnswersLaterOutsideOfRun) {
   EXPECT_TRUE(answer.ends_with("\r\n\r\nlater")) << answer;
 }
 
+TEST_F(Loop, ARequestIsAnsweredOnce) {
+  when_asked_ = [this] {
+    respond_({202, "first", "text/plain", {}});
+    throw std::runtime_error("it broke");
+  };
+  std::string answer;
+  std::thread client([&] { answer = ask("GET / HTTP/1.1\r\nConnection: close\r\n\r\n"); });
+  while (!respond_) server_.run(until_something);
+  respond_({202, "again", "text/plain", {}});
+  respond_ = nullptr;
+  while (server_.connections() > 0) server_.run(1ms);
+  client.join();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 202 ")) << answer;
+  EXPECT_TRUE(answer.ends_with("\r\n\r\nfirst")) << answer;
+}
+
 TEST_F(Loop, AnErrorInTheHandlerIsAnAnswer) {
   when_asked_ = [] { throw std::runtime_error("it broke"); };
   std::string answer;
