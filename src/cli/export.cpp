@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <deque>
 #include <memory>
-#include <set>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -27,10 +26,8 @@ struct ExportOptions {
 
 // The state_dict's name of a parameter or buffer; empty for others.
 std::string state_dict_name(const std::string& name) {
-  for (const std::string group : {"model/", "buffers/"}) {
-    if (name.starts_with(group)) return name.substr(group.size());
-  }
-  return {};
+  const std::string group = "model/";
+  return name.starts_with(group) ? name.substr(group.size()) : std::string();
 }
 
 // Readers expect "pt" in a file of PyTorch tensors; the step is for people.
@@ -56,12 +53,10 @@ ExitCode export_model(const ExportOptions& options) {
   store::CheckpointFile file(store::posix_disk(), path);
   std::vector<store::TensorBytes> tensors;
   std::deque<std::vector<char>> storage;
-  std::set<std::string> names;
   std::uint64_t bytes = 0;
   for (const auto& entry : file.tensors()) {
     const std::string name = state_dict_name(entry.name);
     if (name.empty()) continue;
-    if (!names.insert(name).second) throw StoreError(path.string() + " has two tensors named '" + name + "'");
     storage.emplace_back(entry.size);
     file.read(entry, storage.back().data());
     tensors.push_back({name, entry.dtype, entry.shape, storage.back().data()});

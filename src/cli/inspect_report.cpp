@@ -25,7 +25,7 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 }
 
 struct Total {
-  std::string group;  // "model", "buffers", "optimizer/exp_avg"
+  std::string group;  // "model", "optimizer/exp_avg"
   std::int64_t tensors = 0;
   std::int64_t elements = 0;
   std::uint64_t bytes = 0;

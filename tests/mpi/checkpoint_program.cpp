@@ -47,9 +47,9 @@ int main(int argc, char** argv) {
       raw("model/short", DType::bfloat16, {0x3f80, 0xc000, 0x4049}),  // 1, -2, 3.140625
       raw("model/half", DType::float16, {0x3c00, 0xc000, 0x4248}),    // the same
       counted<double>("model/empty", DType::float64, {0, 3}),
-      counted<float>("buffers/features.1.running_mean", DType::float32, {8}),
-      counted<std::int64_t>("buffers/features.1.num_batches_tracked", DType::int64, {}),
-      counted<std::uint8_t>("buffers/mask", DType::boolean, {2}),
+      counted<float>("model/features.1.running_mean", DType::float32, {8}),
+      counted<std::int64_t>("model/features.1.num_batches_tracked", DType::int64, {}),
+      counted<std::uint8_t>("model/mask", DType::boolean, {2}),
       counted<float>("optimizer/momentum_buffer/features.0.weight", DType::float32, {8, 1, 3, 3}),
       counted<float>("optimizer/momentum_buffer/features.0.bias", DType::float32, {8}),
   };

@@ -28,18 +28,19 @@ class CheckpointsTest(ShardmillTest):
     def test_h5py_reads_them(self):
         path, _ = self.write()
         with h5py.File(path) as file:
-            self.assertEqual(sorted(file), ["buffers", "model", "optimizer", "shardmill"])
+            self.assertEqual(sorted(file), ["model", "optimizer", "shardmill"])
             weight = file["model/features.0.weight"]
             self.assertEqual((weight.shape, weight.dtype, weight.chunks), ((8, 1, 3, 3), np.float32, None))
             self.assertTrue(np.array_equal(weight[()].ravel(), np.arange(72)))
-            self.assertEqual(sorted(file["model"]), ["empty", "features.0.bias", "features.0.weight", "half", "short"])
+            self.assertEqual(sorted(file["model"]), ["empty", "features.0.bias", "features.0.weight",
+                                                     "features.1.num_batches_tracked", "features.1.running_mean", "half", "mask", "short"])
             for name in ("model/short", "model/half"):
                 self.assertEqual(file[name][()].astype(np.float64).tolist(), [1.0, -2.0, 3.140625])
             self.assertEqual(file["model/half"].dtype, np.float16)
             self.assertEqual(file["model/empty"].shape, (0, 3))
-            tracked = file["buffers/features.1.num_batches_tracked"]
+            tracked = file["model/features.1.num_batches_tracked"]
             self.assertEqual((tracked.shape, tracked.dtype, tracked[()]), ((), np.int64, 0))
-            self.assertEqual(file["buffers/mask"][()].tolist(), [False, True])
+            self.assertEqual(file["model/mask"][()].tolist(), [False, True])
             self.assertEqual(json.loads(file["shardmill/meta"][()]), META)
 
     def test_the_checksums_are_those_of_the_documentation(self):
@@ -75,12 +76,12 @@ class CheckpointsTest(ShardmillTest):
         shown = self.shardmill("inspect", path)
         self.assertEqual((shown.code, shown.stderr), (0, ""))
         for row in (r"model/features.0.weight +float32 +8 x 1 x 3 x 3 +72 +288 B", r"num_batches_tracked +int64 +scalar +1 ",
-                    r"model/empty +float64 +0 x 3 +0 ", r"model +5 tensors +86 ", r"optimizer/momentum_buffer +2 tensors +80 ",
+                    r"model/empty +float64 +0 x 3 +0 ", r"model +8 tensors +97 ", r"optimizer/momentum_buffer +2 tensors +80 ",
                     r"step +1200", r"epoch +3", r"metrics.accuracy +0.9375", rf"checksum +{checksum}"):
             self.assertRegex(shown.stdout, rf"(?m)^ .*{row}")
         said = json.loads(self.shardmill("inspect", path, "--json").stdout)
         self.assertEqual((said["checksum"], said["bytes"], said["meta"]), (checksum, path.stat().st_size, META))
-        self.assertEqual(said["totals"]["buffers"], {"tensors": 3, "elements": 11, "bytes": 42})
+        self.assertEqual(said["totals"]["model"], {"tensors": 8, "elements": 97, "bytes": 374})
         self.assertEqual(said["tensors"][0], {"name": "model/features.0.weight", "dtype": "float32", "shape": [8, 1, 3, 3],
                                               "elements": 72, "bytes": 288})
 
@@ -115,11 +116,10 @@ class CheckpointsTest(ShardmillTest):
         self.assertIn("8 tensors", exported.stdout)
         with safetensors.safe_open(self.folder / "model.safetensors", "pt") as file, h5py.File(path) as checkpoint:
             self.assertEqual(file.metadata(), {"format": "pt", "step": "1200", "checkpoint": checksum})
-            self.assertEqual(sorted(file.keys()), sorted([*checkpoint["model"], *checkpoint["buffers"]]))
+            self.assertEqual(sorted(file.keys()), sorted(checkpoint["model"]))
             for name in file.keys():
                 tensor = file.get_tensor(name)
-                group = "model" if name in checkpoint["model"] else "buffers"
-                expected = checkpoint[group][name]
+                expected = checkpoint["model"][name]
                 self.assertEqual(tuple(tensor.shape), expected.shape, name)
                 self.assertEqual(tensor.double().tolist(), expected[()].astype(np.float64).tolist(), name)
             self.assertEqual(str(file.get_tensor("short").dtype), "torch.bfloat16")

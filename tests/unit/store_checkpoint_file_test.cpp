@@ -30,7 +30,7 @@ Content small() {
   content.content.meta = R"({"step": 12, "name": "größe"})";
   content.add("model/layer1.0.conv1.weight", DType::float32, {4, 3});
   content.add("model/layer1.0.conv1.bias", DType::float32, {4});
-  content.add("buffers/bn.num_batches_tracked", DType::int64, {});
+  content.add("model/bn.num_batches_tracked", DType::int64, {});
   content.add("optimizer/exp_avg/layer1.0.conv1.weight", DType::float32, {4, 3});
   content.add("model/empty", DType::float32, {0, 5});
   return content;
