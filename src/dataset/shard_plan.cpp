@@ -34,11 +34,12 @@ ShardPlan plan_shards(const job::Job& job, std::int64_t records, std::size_t rec
   const auto bytes =
       static_cast<std::int64_t>(std::clamp<std::size_t>(record_bytes, 1, static_cast<std::size_t>(shard_bytes)));
   // Records of like length are found within a shard, so it has to have some batches. With few records that leaves fewer
-  // shards.
-  const std::int64_t least = job.batch_by == job::BatchBy::length ? least_sorted * job.batch_size : 1;
+  // shards, and a last one that is much smaller than the others would leave a rank idle: so, the nearest size.
+  const bool sorted = job.batch_by == job::BatchBy::length;
+  const std::int64_t least = sorted ? least_sorted * job.batch_size : 1;
   const std::int64_t wanted =
       std::min(shard_bytes / bytes, std::max(records / least_shards, std::min(least, records / few_shards)));
-  const std::int64_t batches = std::max<std::int64_t>(1, wanted / job.batch_size);
+  const std::int64_t batches = std::max<std::int64_t>(1, (wanted + (sorted ? job.batch_size / 2 : 0)) / job.batch_size);
   return ShardPlan(records, batches * job.batch_size);
 }
 

@@ -62,6 +62,16 @@ TEST(DatasetShardPlan, SizeFromTheDatasetAlone) {
   EXPECT_EQ(plan_shards(job, 1'000'000, 0).shard_size(), 15'616);
 }
 
+TEST(DatasetShardPlan, ByLengthShardsAreLargerAndNearlyAlike) {
+  job::Job job;
+  job.batch_size = 32;
+  job.batch_by = job::BatchBy::length;
+  EXPECT_EQ(plan_shards(job, 4000, 64), ShardPlan(4000, 512));  // an eighth is 15.6 batches: not 8 shards and a third
+  EXPECT_EQ(plan_shards(job, 3800, 64), ShardPlan(3800, 480));
+  EXPECT_EQ(plan_shards(job, 100, 64), ShardPlan(100, 32));
+  EXPECT_EQ(plan_shards(job, 100'000, 64), ShardPlan(100'000, 1568));
+}
+
 TEST(DatasetShardPlan, DependsOnNothingElse) {
   job::Job job;
   job.batch_size = 16;
