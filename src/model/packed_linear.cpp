@@ -44,9 +44,11 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& packed, const std::opti
   TORCH_CHECK(!shape.empty() && shape.back() == inputs, "a linear layer of ", inputs,
               " inputs cannot take a tensor of ", x.sizes());
   shape.back() = outputs;
-  return by_onednn
-      .call(x.reshape({-1, inputs}), packed, bias, activation, c10::List<std::optional<at::Scalar>>(), approximation)
-      .view(shape);
+  // oneDNN's relu makes 0 of a NaN, and a record that cannot be computed would look like any other.
+  const bool fused = activation != "relu";
+  at::Tensor y = by_onednn.call(x.reshape({-1, inputs}), packed, bias, fused ? activation : "none",
+                                c10::List<std::optional<at::Scalar>>(), approximation);
+  return (fused ? y : at::relu_(y)).view(shape);
 }
 
 TORCH_LIBRARY(shardmill, library) {

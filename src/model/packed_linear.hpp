@@ -1,4 +1,4 @@
-// Linear layers by oneDNN, their weights laid out once for it, with the activation behind them in the same kernel.
+// Linear layers by oneDNN, their weights laid out once for it, with gelu behind them in the same kernel.
 #pragma once
 
 #include <torch/csrc/jit/api/module.h>

@@ -1,10 +1,9 @@
-// TorchScript, frozen, with channels last and fused where it has convolutions, and its linear layers packed.
+// TorchScript, frozen, with channels last where it has convolutions, and its linear layers packed.
 #include <optional>
 #include <utility>
 
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/jit/api/module.h>
-#include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include "job/error.hpp"
@@ -66,18 +65,6 @@ Module frozen(const Module& module) {
   }
 }
 
-// And convolutions by oneDNN in its own layout, with the activation or addition behind them in the same kernel. That is
-// for float32 on the CPU only.
-Module fused(const Module& module) {
-  try {
-    Module fast = torch::jit::freeze(module);
-    pack_linear_layers(fast);
-    return torch::jit::optimize_for_inference(fast);
-  } catch (const std::exception&) {
-    return frozen(module);
-  }
-}
-
 class TorchScript : public Model {
  public:
   TorchScript(Module module, const job::Model& spec, at::Device device)
@@ -87,8 +74,7 @@ class TorchScript : public Model {
     const at::NoGradGuard no_grad;
     convert_floating(module, type_);
     if (has_images(module)) {
-      const Module images = with_channels_last(module);
-      channels_last_ = device.is_cpu() && type_ == at::kFloat ? fused(images) : frozen(images);
+      channels_last_ = frozen(with_channels_last(module));
       plain_ = std::move(module);  // frozen if it is needed, which it mostly is not
     } else {
       plain_ = frozen(module);

@@ -52,7 +52,7 @@ class BatchByLengthTest(ShardmillTest):
         job = self.job("calm")
         calm = self.run_job("one", job, "-n", 1)
         self.assert_same_results(calm, self.run_job("three", job, "-n", 3))
-        for point in "mid-batch:1:9", "after-write:0:5", "after-sync:1:2", "after-report:0:1", "mid-batch:1:9:SIGSTOP":
+        for point in "mid-batch:1:9", "after-write:0:5", "after-sync:1:1", "after-report:0:1", "mid-batch:1:9:SIGSTOP":
             run = self.run_job(point.replace(":", "-"), job, "-n", 2, env={"SHARDMILL_CRASH_AT": point})
             self.assertGreaterEqual(json.loads((run / "summary.json").read_text())["faults"]["total"], 1, point)
             self.assert_same_results(calm, run)

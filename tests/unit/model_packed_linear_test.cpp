@@ -1,3 +1,4 @@
+#include <limits>
 #include <string>
 
 #include <ATen/ATen.h>
@@ -61,6 +62,24 @@ TEST_P(PackedLinear, GivesWhatTheModuleGave) {
       const at::Tensor y = packed.forward({x}).toTensor();
       ASSERT_EQ(y.sizes(), expected.sizes());
       EXPECT_TRUE(at::allclose(y, expected, 1e-4, 1e-4)) << "x is " << x.sizes();
+    }
+  }
+}
+
+// oneDNN's own relu makes 0 of a NaN, and a record that cannot be computed would look like any other.
+TEST_P(PackedLinear, LosesNoNaN) {
+  const c10::InferenceMode inference(false);
+  const at::NoGradGuard no_grad;
+  for (const auto& [inputs, outputs] : {std::pair<std::int64_t, std::int64_t>{64, 48}, {700, 800}}) {
+    const Module plain = frozen(inputs, outputs, GetParam().body);
+    Module packed = plain.clone();
+    pack_linear_layers(packed);
+    for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+      const at::Tensor x = at::randn({400, inputs});
+      x[7][3] = bad;
+      Module before = plain;
+      const at::Tensor expected = before.forward({x}).toTensor();
+      EXPECT_TRUE(at::allclose(packed.forward({x}).toTensor(), expected, 1e-4, 1e-4, true)) << bad;
     }
   }
 }
