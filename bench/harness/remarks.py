@@ -24,8 +24,14 @@ OF_WORKLOADS = {
     "tiny": "Bound by the coordinator: each shard is leased, computed, written, synced and committed for ten rows.",
 }
 
+NO_FUSED_RELU = (
+    "the bare loop is LibTorch's `optimize_for_inference`, whose relu makes 0 of a NaN, so that a record that cannot be computed "
+    "gets a result that looks like any other. shardmill does without, which costs most where there is AVX-512.")
+
 # (workload, text of the goal) -> why it is missed; shown only if it is.
 WHY_MISSED = {
+    ("image", "its loop, of the bare loop's rate"): NO_FUSED_RELU,
+    ("image", "command to exit, of the bare loop's rate"): "as above, and the model's load.",
     ("text", "its loop, times that of mpi4py, whose batches are cut in the file's order"):
         "that loop cuts each batch to its longest sentence, as it should. Batches of one length save it the rest of the padding "
         "and no more: the bare loop over such batches, the limit, does not reach this either. Against a loop that takes records as "
