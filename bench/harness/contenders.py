@@ -117,7 +117,7 @@ TITLES = {
     "raw read": "the limit: the file read and dropped",
     "plain": "plain PyTorch loop over h5py, eager",
     "mpi4py": "mpi4py, static split, frozen TorchScript",
-    "mpi4py-tuned": "mpi4py, the model tuned as shardmill's is",
+    "mpi4py-tuned": "mpi4py, the model by optimize_for_inference",
     "mpi4py-as-stored": "mpi4py, batches padded as they are stored",
     "sorted": "mpi4py, the whole file sorted by length",
     "dataloader": "DataLoader with workers, frozen TorchScript",
