@@ -2,7 +2,7 @@
 import dataclasses
 import typing
 
-# Python as it is mostly written. What is tuned as shardmill's own model is stands beside, and is not hidden.
+# Python as it is mostly written. What LibTorch's optimize_for_inference has tuned stands beside, and is not hidden.
 PEERS = ("plain", "mpi4py", "dataloader", "dataloader-few-threads", "ray")
 
 

@@ -48,7 +48,7 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& packed, const std::opti
   const bool fused = activation != "relu";
   at::Tensor y = by_onednn.call(x.reshape({-1, inputs}), packed, bias, fused ? activation : "none",
                                 c10::List<std::optional<at::Scalar>>(), approximation);
-  return (fused ? y : at::relu_(y)).view(shape);
+  return (fused ? y : activated(y, activation, approximation)).view(shape);
 }
 
 TORCH_LIBRARY(shardmill, library) {

@@ -272,12 +272,11 @@ JsonValue parse_json(std::string_view text, const JsonLimits& limits) {
   std::optional<dom::parser> made;
   dom::parser& parser = text.size() > kept_parser ? made.emplace() : kept;
   dom::element root;
+  Builder builder(limits);
   if (parser.parse(text.data(), text.size()).get(root) == simdjson::SUCCESS) {
-    Builder builder(limits);
     tell(root, builder);
     return builder.take();
   }
-  Builder builder(limits);
   const std::string_view begin = text.substr(0, text.find('\0'));  // which for nlohmann's reader is the end
   Patient patient(builder, begin.size());
   nlohmann::json::sax_parse(begin.begin(), begin.end(), &patient);

@@ -40,16 +40,31 @@ struct Case {
 
 void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 
-class PackedLinear : public testing::TestWithParam<Case> {};
+// A module as it was and packed: of a small layer, and of a large one.
+struct Pair {
+  std::int64_t inputs;
+  Module plain;
+  Module packed;
+};
+
+class PackedLinear : public testing::TestWithParam<Case> {
+ protected:
+  static std::vector<Pair> pairs() {
+    std::vector<Pair> pairs;
+    for (const auto& [inputs, outputs] : {std::pair<std::int64_t, std::int64_t>{64, 48}, {700, 800}}) {
+      const Module plain = frozen(inputs, outputs, GetParam().body);
+      pairs.push_back({inputs, plain, plain.clone()});
+      pack_linear_layers(pairs.back().packed);
+    }
+    return pairs;
+  }
+};
 
 // Few records go by at::linear, many by oneDNN, and so do few in a layer that is large enough.
 TEST_P(PackedLinear, GivesWhatTheModuleGave) {
   const c10::InferenceMode inference(false);
   const at::NoGradGuard no_grad;
-  for (const auto& [inputs, outputs] : {std::pair<std::int64_t, std::int64_t>{64, 48}, {700, 800}}) {
-    const Module plain = frozen(inputs, outputs, GetParam().body);
-    Module packed = plain.clone();
-    pack_linear_layers(packed);
+  for (auto& [inputs, plain, packed] : pairs()) {
     EXPECT_EQ(count(packed, "aten::linear"), 0);
     EXPECT_EQ(count(packed, "shardmill::linear"), 1);
     EXPECT_EQ(count(packed, "aten::relu") + count(packed, "aten::relu_") + count(packed, "aten::gelu"),
@@ -57,8 +72,7 @@ TEST_P(PackedLinear, GivesWhatTheModuleGave) {
     for (const std::vector<std::int64_t>& shape :
          {std::vector<std::int64_t>{2, inputs}, {400, inputs}, {5, 40, inputs}, {inputs}, {0, inputs}}) {
       const at::Tensor x = at::randn(shape);
-      Module before = plain;
-      const at::Tensor expected = before.forward({x}).toTensor();
+      const at::Tensor expected = plain.forward({x}).toTensor();
       const at::Tensor y = packed.forward({x}).toTensor();
       ASSERT_EQ(y.sizes(), expected.sizes());
       EXPECT_TRUE(at::allclose(y, expected, 1e-4, 1e-4)) << "x is " << x.sizes();
@@ -70,15 +84,11 @@ TEST_P(PackedLinear, GivesWhatTheModuleGave) {
 TEST_P(PackedLinear, LosesNoNaN) {
   const c10::InferenceMode inference(false);
   const at::NoGradGuard no_grad;
-  for (const auto& [inputs, outputs] : {std::pair<std::int64_t, std::int64_t>{64, 48}, {700, 800}}) {
-    const Module plain = frozen(inputs, outputs, GetParam().body);
-    Module packed = plain.clone();
-    pack_linear_layers(packed);
+  for (auto& [inputs, plain, packed] : pairs()) {
     for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
       const at::Tensor x = at::randn({400, inputs});
       x[7][3] = bad;
-      Module before = plain;
-      const at::Tensor expected = before.forward({x}).toTensor();
+      const at::Tensor expected = plain.forward({x}).toTensor();
       EXPECT_TRUE(at::allclose(packed.forward({x}).toTensor(), expected, 1e-4, 1e-4, true)) << bad;
     }
   }

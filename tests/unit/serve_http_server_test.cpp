@@ -1,4 +1,4 @@
-// The HTTP server's loop: what ends a wait, and what does not keep it busy. What it says over HTTP is tested with curl.
+// The HTTP server's loop: what ends a wait, and when requests are answered. What it says over HTTP is tested with curl.
 #include <array>
 #include <functional>
 #include <string>
@@ -42,6 +42,19 @@ class Loop : public testing::Test {
     return answer;
   }
 
+  // The same, from the loop's thread: `then` is called when the handler has it, and the loop goes on until all is said.
+  std::string answer_to(
+      const std::string& request, const std::function<void()>& then = [] {}) {
+    std::string answer;
+    std::thread client([&] { answer = ask(request); });
+    while (!respond_) server_.run(until_something);
+    then();
+    respond_ = nullptr;
+    while (server_.connections() > 0) server_.run(1ms);
+    client.join();
+    return answer;
+  }
+
   HttpRequest asked_;
   Respond respond_;
   std::function<void()> when_asked_ = [] {};
@@ -55,17 +68,16 @@ class Loop : public testing::Test {
                       [](int) {}}};
 };
 
+constexpr auto get = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n";
+
 TEST_F(Loop, AnswersLaterOutsideOfRun) {
-  std::string answer;
-  std::thread client([&] { answer = ask("POST /x?y HTTP/1.1\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"); });
-  while (!respond_) server_.run(until_something);
-  EXPECT_EQ(asked_.path, "/x");
-  EXPECT_EQ(asked_.body, "abc");
-  EXPECT_EQ(server_.connections(), 1U);
-  respond_({200, "later", "text/plain", {}});
-  respond_ = nullptr;
-  while (server_.connections() > 0) server_.run(1ms);
-  client.join();
+  const std::string answer =
+      answer_to("POST /x?y HTTP/1.1\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc", [this] {
+        EXPECT_EQ(asked_.path, "/x");
+        EXPECT_EQ(asked_.body, "abc");
+        EXPECT_EQ(server_.connections(), 1U);
+        respond_({200, "later", "text/plain", {}});
+      });
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n")) << answer;
   EXPECT_TRUE(answer.ends_with("\r\n\r\nlater")) << answer;
 }
@@ -75,25 +87,14 @@ TEST_F(Loop, ARequestIsAnsweredOnce) {
     respond_({202, "first", "text/plain", {}});
     throw std::runtime_error("it broke");
   };
-  std::string answer;
-  std::thread client([&] { answer = ask("GET / HTTP/1.1\r\nConnection: close\r\n\r\n"); });
-  while (!respond_) server_.run(until_something);
-  respond_({202, "again", "text/plain", {}});
-  respond_ = nullptr;
-  while (server_.connections() > 0) server_.run(1ms);
-  client.join();
+  const std::string answer = answer_to(get, [this] { respond_({202, "again", "text/plain", {}}); });
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 202 ")) << answer;
   EXPECT_TRUE(answer.ends_with("\r\n\r\nfirst")) << answer;
 }
 
 TEST_F(Loop, AnErrorInTheHandlerIsAnAnswer) {
   when_asked_ = [] { throw std::runtime_error("it broke"); };
-  std::string answer;
-  std::thread client([&] { answer = ask("GET / HTTP/1.1\r\nConnection: close\r\n\r\n"); });
-  while (!respond_) server_.run(until_something);
-  respond_ = nullptr;
-  while (server_.connections() > 0) server_.run(1ms);
-  client.join();
+  const std::string answer = answer_to(get);
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 500 ")) << answer;
   EXPECT_NE(answer.find("it broke"), std::string::npos) << answer;
 }
